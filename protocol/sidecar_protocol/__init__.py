@@ -1,0 +1,1 @@
+"""The contract: message types, method registry, envelope and codec. Imports nothing of the sidecar."""
