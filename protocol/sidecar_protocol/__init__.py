@@ -1,1 +1,4 @@
-"""The contract: message types, method registry, envelope and codec. Imports nothing of the sidecar."""
+"""The contract between a host and the sidecar: message types, method registry, envelope, codec.
+
+Imports nothing of the sidecar and nothing of the clients; both import this.
+"""

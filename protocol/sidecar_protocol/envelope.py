@@ -1,0 +1,45 @@
+"""The first of a message's two frames: what kind it is, and which request it belongs to."""
+
+import enum
+
+import msgspec
+
+
+class Kind(enum.StrEnum):
+    """Kinds of message. A receiver ignores kinds it does not know."""
+
+    HELLO = "hello"
+    WELCOME = "welcome"
+    REQUEST = "req"
+    EVENTS = "evts"
+    RESULT = "res"
+    ERROR = "err"
+    NOTIFICATION = "ntf"
+    CANCEL = "cancel"
+    CREDIT = "credit"
+    PING = "ping"
+    PONG = "pong"
+    BYE = "bye"
+
+
+class Header(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The header frame. Unknown fields are ignored."""
+
+    k: str
+    """Kind."""
+    id: int | None = None
+    """On req, res, err, cancel, credit. Request ids strictly increase per sender; all else refers to one."""
+    m: str | None = None
+    """Method, on req and ntf."""
+    s: int | None = None
+    """On res and err: events sent before this terminal."""
+    p: int | None = None
+    """On a req from the engine: id of the host request it serves."""
+    ttl: int | None = None
+    """On req: milliseconds left, on the receiver's monotonic clock."""
+    idem: str | None = None
+    """On req: idempotency key."""
+    credit: int | None = None
+    """On req and credit: events the host is ready to take, a delta."""
+    n: int | None = None
+    """Nonce of ping and pong."""
