@@ -63,7 +63,7 @@ class EngineStats(Result):
 
 
 class Pong(Result):
-    """What the engine thread does, and for how long: a large age in "execute" is a long step, not a dead engine."""
+    """What the engine thread does, and for how long: an old "execute" is a long step, not a dead engine."""
 
     phase: str
     step_age_ms: float

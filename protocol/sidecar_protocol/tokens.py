@@ -45,7 +45,7 @@ class TokensDecode(Params, kw_only=True):
 
 @method("tokens.count", result=TokensCounted)
 class TokensCount(Params, kw_only=True):
-    """Count the tokens of a text, or of a conversation exactly as chat.create would send it: one of the two."""
+    """Count the tokens of a text, or of a conversation as chat.create would send it: give one of the two."""
 
     model: str = "default"
     text: str | None = None
