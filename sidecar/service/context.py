@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from sidecar_protocol.base import Event, Result
-
 from sidecar.errors import SidecarError
 from sidecar.ports import HostConnection
+from sidecar_protocol.base import Event, Result
 
 
 class EventStream(Protocol):

@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
-from sidecar_protocol.base import Params, Result
-from sidecar_protocol.errors import ErrorBody
-from sidecar_protocol.methods import METHODS, Method
 
 from sidecar.errors import InternalError, InvalidParams, MethodNotFound, SidecarError, Unauthorized
 from sidecar.service.context import RequestContext
+from sidecar_protocol.base import Params, Result
+from sidecar_protocol.errors import ErrorBody
+from sidecar_protocol.methods import METHODS, Method
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Dispatcher:
         return sorted(name for name in self._handlers if debug or not METHODS[name].debug_only)
 
     async def dispatch(self, name: str, params: object, context: RequestContext) -> Result | ErrorBody:
-        """Run one request to its end. Raises only CancelledError, and only when nobody called `context.end`."""
+        """Run one request to its end. Raises CancelledError alone, when nobody called `context.end`."""
         try:
             method = self._find(name, context)
             checked = validate_params(method, params)
