@@ -109,7 +109,8 @@ class ChatChoice(Result):
 
     index: int
     message: AssistantReply
-    finish_reason: ChatFinishReason
+    finish_reason: ChatFinishReason | None = None
+    """None in the partial output of a request that was ended from outside."""
     logprobs: ChatLogprobs | None = None
 
 

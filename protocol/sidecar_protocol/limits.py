@@ -25,5 +25,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 LIMITS = Limits()
 DEFAULT_CREDIT = 32
 MAX_ID = 2**53 - 1
+MAX_HEADER_BYTES = 4 * 2**10
 MAX_HANDSHAKE_LINE_BYTES = 64 * 2**10
 MAX_READY_LINE_BYTES = 4 * 2**10
