@@ -6,7 +6,7 @@ data that crosses threads freely because nobody changes it once it is made.
 
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -118,11 +118,15 @@ class GenerationParams:
 
 @dataclass(frozen=True, slots=True)
 class InferenceRequest:
-    """One prompt and how to continue it. `request_id=None` lets the engine name it."""
+    """One prompt and how to continue it. `request_id=None` lets the engine name it.
+
+    `constraint` makes one TokenConstraint for each choice, on the engine thread.
+    """
 
     prompt_tokens: tuple[int, ...]
     params: GenerationParams = field(default_factory=GenerationParams)
     request_id: RequestId | None = None
+    constraint: "ConstraintFactory | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +248,9 @@ class TokenConstraint(Protocol):
 
     def is_complete(self) -> bool:
         """Whether nothing but an end of sequence may follow."""
+
+
+ConstraintFactory = Callable[[], TokenConstraint]
 
 
 def _out_of_range(name: str, value: object, accepted: str) -> InvalidParams:
