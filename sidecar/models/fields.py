@@ -68,7 +68,9 @@ class Fields:
 
     def strings(self, key: str) -> tuple[str, ...]:
         """A list of texts, empty when absent."""
-        value = self.values.get(key, ())
+        value = self.values.get(key)
+        if value is None:
+            return ()
         if not isinstance(value, tuple | list) or set(map(type, value)) - {str}:
             raise self.wrong(key, "a list of strings")
         return tuple(value)
@@ -85,7 +87,9 @@ class Fields:
 
     def numbers(self, key: str) -> tuple[float, ...]:
         """A list of numbers, empty when absent."""
-        value = self.values.get(key, ())
+        value = self.values.get(key)
+        if value is None:
+            return ()
         if not isinstance(value, tuple | list) or set(map(type, value)) - {int, float}:
             raise self.wrong(key, "a list of numbers")
         return tuple(map(float, value))

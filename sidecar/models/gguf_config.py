@@ -33,7 +33,10 @@ _END_OF_TURN = ("<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endof
 
 
 def model_config(file: GGUFFile, tokenizer: TokenizerSource) -> ModelConfig:
-    """The model's shape; `tokenizer` gives the ids that end a text. Raises Unsupported for another architecture, InvalidModelFile for bad values."""
+    """The model's shape; `tokenizer` gives the ids that end a text.
+
+    Raises Unsupported for another architecture, InvalidModelFile for bad values.
+    """
     fields = Fields(file.path, file.metadata)
     architecture = fields.string("general.architecture")
     if architecture not in SUPPORTED_ARCHITECTURES:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sidecar.errors import InvalidModelFile, NotFound, Unsupported
 from sidecar.models import gguf_config
 from sidecar.models.fields import Fields
+from sidecar.models.folder import open_folder
 from sidecar.models.gguf import GGUFFile, read_gguf
 from sidecar.models.names import canonical_name, check_tensors, is_ignored
 from sidecar.models.source import ModelSource, StoredTensor
@@ -22,6 +23,8 @@ def open_model(path: Path) -> ModelSource:
     Raises NotFound, InvalidModelFile for a damaged model, Unsupported for a
     sound one of a kind that cannot be run here.
     """
+    if path.is_dir():
+        return open_folder(path)
     if not path.exists():
         raise NotFound(f"{path}: there is no such file or folder")
     if path.suffix.lower() != ".gguf":
@@ -41,6 +44,10 @@ def source_of_gguf(file: GGUFFile) -> ModelSource:
         if name in tensors:
             raise InvalidModelFile(file.path, f"has two tensors that mean {name!r}")
         tensors[name] = file.stored_tensor(tensor, name)
+    if len(tokenizer.tokens) > config.vocab_size:
+        raise InvalidModelFile(
+            file.path, f"has {len(tokenizer.tokens)} tokens for a vocabulary of {config.vocab_size}"
+        )
     check_tensors(file.path, config, tensors)
     facts = Fields(file.path, file.metadata)
     return ModelSource(
