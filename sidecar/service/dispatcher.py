@@ -10,7 +10,7 @@ import difflib
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -92,7 +92,7 @@ def _invalid_params(method: Method, problem: str) -> InvalidParams:
     if unknown is None:
         return InvalidParams(f"{path}: {what}", parameter=path)
     name = unknown.group(1)[:100]
-    known = sorted(_field_names(method.params))
+    known = sorted(_fields_of(method.params) if path == "params" else _fields_below(method.params))
     nearest = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"known fields: {', '.join(known)}"
     return InvalidParams(
@@ -102,5 +102,21 @@ def _invalid_params(method: Method, problem: str) -> InvalidParams:
     )
 
 
-def _field_names(params: type[msgspec.Struct]) -> set[str]:
-    return {field.encode_name for field in msgspec.structs.fields(params)}
+def _fields_of(struct: type[msgspec.Struct]) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(struct)}
+
+
+def _fields_below(params: type[msgspec.Struct]) -> set[str]:
+    """Field names of every struct that the params hold: msgspec says where a field is, not of which struct."""
+    names: set[str] = set()
+    seen: set[type[msgspec.Struct]] = {params}
+    queue: list[object] = [field.type for field in msgspec.structs.fields(params)]
+    while queue:
+        item = queue.pop()
+        if not isinstance(item, type) or not issubclass(item, msgspec.Struct):
+            queue.extend(get_args(item))
+        elif item not in seen:
+            seen.add(item)
+            names |= _fields_of(item)
+            queue.extend(field.type for field in msgspec.structs.fields(item))
+    return names

@@ -17,8 +17,8 @@ from sidecar_protocol.models import (
     ModelsStatus,
     ModelStatus,
     ModelStatusList,
-    ModelsUnload,
     ModelSummary,
+    ModelsUnload,
 )
 
 
