@@ -107,7 +107,7 @@ def _fields_of(struct: type[msgspec.Struct]) -> set[str]:
 
 
 def _fields_below(params: type[msgspec.Struct]) -> set[str]:
-    """Field names of every struct that the params hold: msgspec says where a field is, not of which struct."""
+    """Field names of all structs in the params: msgspec says where a field is, not of which struct."""
     names: set[str] = set()
     seen: set[type[msgspec.Struct]] = {params}
     queue: list[object] = [field.type for field in msgspec.structs.fields(params)]
