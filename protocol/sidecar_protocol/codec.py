@@ -20,32 +20,29 @@ _HEADER_LIMITS: Final = Limits(message_bytes=MAX_HEADER_BYTES, depth=LIMITS.dept
 
 
 def encode_body(value: object, limits: Limits = LIMITS) -> bytes:
-    """A Struct or plain objects as msgpack, unlimited in size.
+    """A Struct or plain objects as msgpack.
 
-    Raises ProtocolError("invalid_message") for what `decode` would refuse: NaN,
-    Infinity, keys that are no strings, nesting beyond the limit.
+    Raises ProtocolError for what `decode` would refuse: "too_large" above the
+    limit of bytes or elements, "invalid_message" for NaN, Infinity, keys that
+    are no strings, nesting beyond the limit.
     """
     try:
         data = _ENCODER.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ProtocolError("invalid_message", f"cannot be encoded: {error}") from error
-    if not _is_closed(type(value)) or has_non_finite_pattern(data):
-        scan(data, msgspec.structs.replace(limits, elements=len(data)))
+    _check_size(data, limits)
+    if len(data) > limits.elements or not _is_closed(type(value)) or has_non_finite_pattern(data):
+        scan(data, limits)
     return data
 
 
 def decode(data: bytes, limits: Limits = LIMITS) -> object:
     """One msgpack value as None, bool, int, float, str, bytes, list and dict.
 
-    Raises ProtocolError: "too_large" above `limits.message_bytes`, else
-    "invalid_message" with what is wrong and the byte where.
+    Raises ProtocolError: "too_large" above the limit of bytes or elements, else
+    "invalid_message"; it says what is wrong and at which byte.
     """
-    if len(data) > limits.message_bytes:
-        raise ProtocolError(
-            "too_large",
-            f"a frame of {len(data)} bytes; at most {limits.message_bytes} are accepted",
-            {"size": len(data), "limit": limits.message_bytes},
-        )
+    _check_size(data, limits)
     if needs_scan(data, limits):
         scan(data, limits)
     try:
@@ -75,6 +72,15 @@ def decode_header(data: bytes) -> Header:
             if type(request_id) is int and 0 <= request_id <= MAX_ID:
                 problem.data["id"] = request_id
         raise problem from error
+
+
+def _check_size(data: bytes, limits: Limits) -> None:
+    if len(data) > limits.message_bytes:
+        raise ProtocolError(
+            "too_large",
+            f"a body of {len(data)} bytes; at most {limits.message_bytes} are accepted",
+            {"size": len(data), "limit": limits.message_bytes},
+        )
 
 
 def _unique_keys(pairs: list[tuple[object, object]]) -> dict[object, object]:

@@ -48,7 +48,8 @@ def has_non_finite_pattern(data: bytes) -> bool:
 def scan(data: bytes, limits: Limits, *, check_text: bool = False) -> None:
     """Check that `data` is exactly one value within the limits, with string keys and finite numbers.
 
-    Raises ProtocolError("invalid_message") with the byte offset of what is wrong.
+    Raises ProtocolError with the byte offset of what is wrong: "too_large" for too
+    many elements, else "invalid_message".
     UTF-8 is checked only with `check_text`; duplicate keys are not seen here.
     """
     size = len(data)
@@ -87,11 +88,15 @@ def scan(data: bytes, limits: Limits, *, check_text: bool = False) -> None:
             raise _broken(position, "byte 0xc1 is not msgpack")
         else:
             count, is_map, after = _container(data, position, byte)
-            elements += count
-            if elements > limits.elements:
-                raise _broken(position, f"more than {limits.elements} elements")
             if count > size - after:
                 raise _broken(position, f"announces {count} values, {size - after} bytes are left")
+            elements += count
+            if elements > limits.elements:
+                raise ProtocolError(
+                    "too_large",
+                    f"byte {position}: more than {limits.elements} elements",
+                    {"offset": position, "limit": limits.elements},
+                )
             if len(outer) == limits.depth:
                 raise _broken(position, f"nested deeper than {limits.depth} levels")
             outer.append((remaining, in_map))

@@ -148,8 +148,13 @@ def test_an_error_names_the_byte() -> None:
 def test_more_elements_than_allowed_are_refused_and_exactly_as_many_are_not() -> None:
     limits = Limits(elements=100_000)
     assert decode(msgpack.packb([0] * 100_000), limits) == [0] * 100_000
-    with pytest.raises(ProtocolError, match="more than 100000 elements"):
-        decode(msgpack.packb([[0] * 50_000, [0] * 50_000]), limits)
+    for refuse in (
+        lambda: decode(msgpack.packb([[0] * 50_000, [0] * 50_000]), limits),
+        lambda: encode_body([[0] * 50_000, [0] * 50_000], limits),
+    ):
+        with pytest.raises(ProtocolError, match="more than 100000 elements") as caught:
+            refuse()
+        assert caught.value.code == "too_large"
 
 
 def test_a_frame_over_the_limit_is_too_large_and_says_its_size() -> None:
@@ -158,6 +163,10 @@ def test_a_frame_over_the_limit_is_too_large_and_says_its_size() -> None:
     with pytest.raises(ProtocolError) as caught:
         decode(msgpack.packb(b"x" * 99), limits)
     assert caught.value.code == "too_large"
+    assert caught.value.data == {"size": 101, "limit": 100}
+    assert encode_body(b"x" * 98, limits) == msgpack.packb(b"x" * 98)
+    with pytest.raises(ProtocolError) as caught:
+        encode_body(b"x" * 99, limits)
     assert caught.value.data == {"size": 101, "limit": 100}
 
 
