@@ -10,7 +10,7 @@ class ChatBackend(Protocol):
     """Runs chats."""
 
     async def run(self, request: ChatCreate, turn: ChatTurn) -> None:
-        """Run the request to its end, telling `turn` everything. Cancelling the task cancels the generation."""
+        """Run the request to its end, telling `turn` all of it. Cancelling the task ends the generation."""
 
     async def count_tokens(self, request: ChatCreate) -> tuple[int, int]:
         """Prompt tokens that `run` would send if nothing were dropped, and the model's context length."""

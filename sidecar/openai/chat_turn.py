@@ -11,8 +11,9 @@ from sidecar.generation import (
     GenerationOutput,
     GenerationTimings,
     GenerationUsage,
+    SampledLogprobs,
+    TokenLogprob,
 )
-from sidecar.generation import SampledLogprobs, TokenLogprob
 from sidecar_protocol.chat import (
     AssistantReply,
     ChatChoice,

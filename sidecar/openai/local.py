@@ -78,7 +78,8 @@ class LocalChatBackend:
             source = engine.model_info.chat_template
             if source is None:
                 raise Unsupported(
-                    f"{engine.model_info.name} has no chat template, so it cannot chat; generate.create takes raw prompts"
+                    f"{engine.model_info.name} has no chat template, so it cannot chat; "
+                    "generate.create takes raw prompts"
                 )
             template = ChatTemplate(source, engine.tokenizer)
             self._templates[engine] = template

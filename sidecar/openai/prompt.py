@@ -1,4 +1,4 @@
-"""A conversation as prompt tokens: rendered by the model's template, shortened by whole turns when it must be."""
+"""A conversation as prompt tokens: rendered by the model's template, shortened by whole turns."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ def _template_message(message: ChatMessage, index: int) -> TemplateMessage:
         for part_index, part in enumerate(content):
             if isinstance(part, ImagePart):
                 raise Unsupported(
-                    f"params.messages[{index}].content[{part_index}] is a picture; this model reads text alone"
+                    f"params.messages[{index}].content[{part_index}] is a picture; the model reads text alone"
                 )
         content = "".join(part.text for part in content if not isinstance(part, ImagePart))
     rendered: TemplateMessage = {"role": "system" if role == "developer" else role, "content": content}
@@ -110,7 +110,8 @@ def _fewest_dropped(
 def _overflow(prompt_tokens: int, context_length: int, *, dropped: int = 0) -> ContextOverflow:
     after = f" even without the {dropped} oldest messages" if dropped else ""
     return ContextOverflow(
-        f"params.messages are {prompt_tokens} tokens{after}; the model holds {context_length} with the answer",
+        f"params.messages are {prompt_tokens} tokens{after}; "
+        f"the context holds {context_length}, the answer included",
         data={
             "prompt_tokens": prompt_tokens,
             "context_length": context_length,
