@@ -1,0 +1,1 @@
+"""The process itself: how it is started, watched, logged and ended. Knows no methods and no models."""
