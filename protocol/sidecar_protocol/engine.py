@@ -21,7 +21,6 @@ class EngineInfo(Result):
     python: str
     executors: list[str]
     """Executors this installation has, the preferred one first."""
-    threads: int
     data_dir: str
     cache_dir: str
 

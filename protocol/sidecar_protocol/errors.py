@@ -47,3 +47,14 @@ class ProtocolError(Exception):
         self.code = code
         self.message = message
         self.data = data or {}
+
+
+class ProtocolErrorNotice(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Params of `ntf protocol.error`: a message that was ignored because it breaks the contract."""
+
+    code: str
+    message: str
+    id: int | None = None
+    """The id the message carried."""
+    limit: int | None = None
+    """The highest request id used so far on this connection."""

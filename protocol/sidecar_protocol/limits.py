@@ -16,6 +16,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Array items, map keys and map values in one body, counted together."""
     streams: int = 256
     """Open streaming requests of one connection; beyond: `busy`."""
+    requests: int = 1024
+    """Requests of one connection that run at once, streaming or not; beyond: `busy`."""
     credit: int = 256
     """Events a stream may be ahead of its reader."""
     held_bytes: int = 256 * 2**10

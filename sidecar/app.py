@@ -1,0 +1,265 @@
+"""The composition root: the only file that knows every room, and the two ways a sidecar runs."""
+
+import asyncio
+import logging
+import os
+import platform
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+from sidecar import __version__
+from sidecar.config import Settings
+from sidecar.engine.config import EngineConfig
+from sidecar.engine.engine_pool import EnginePool
+from sidecar.errors import SidecarError, Unsupported
+from sidecar.executors.registry import available_executors, executor_kind
+from sidecar.lifecycle.connection_file import write_connection_file
+from sidecar.lifecycle.logging import LogStream
+from sidecar.lifecycle.parent_watch import ParentWatch
+from sidecar.lifecycle.shutdown import Shutdown
+from sidecar.lifecycle.spawn import read_spawn_line, take_stdout, write_ready_line, write_start_error
+from sidecar.lifecycle.stdin_line import StdinWatch
+from sidecar.openai.adapter import OpenAIAdapter
+from sidecar.openai.local import LocalChatBackend
+from sidecar.service.chat import chat_handlers
+from sidecar.service.dispatcher import Dispatcher
+from sidecar.service.engine import Traffic, engine_handlers
+from sidecar.service.engines import engine_source
+from sidecar.service.generate import generate_handlers
+from sidecar.service.models import model_handlers
+from sidecar.service.tokens import token_handlers
+from sidecar.transport.curve import CurveKeys
+from sidecar.transport.frame_tap import FrameTap
+from sidecar.transport.hub import Hub
+from sidecar.transport.terms import Terms
+from sidecar.transport.zeromq import LOOPBACK_ENDPOINT, ZeroMQServer
+from sidecar_protocol.engine import EngineInfo
+from sidecar_protocol.handshake import ConnectionFile, ReadyLine
+from sidecar_protocol.limits import MAX_HANDSHAKE_LINE_BYTES
+from sidecar_protocol.version import PROTOCOL_VERSION
+
+EXIT_OK = 0
+EXIT_CANNOT_START = 2
+LAST_WORDS_SECONDS = 0.5
+ORPHAN_SECONDS = 1.5
+"""After the host's death an orderly end gets this long; then the process leaves whatever it is doing."""
+
+logger = logging.getLogger(__name__)
+
+
+class Sidecar:
+    """Everything one running sidecar is made of, from the engine pool up to the hub of connections.
+
+    It implements ProcessControl for the handlers. Made on the event loop that it
+    then lives on; a transport brings the hub its connections.
+    """
+
+    def __init__(self, settings: Settings, log: LogStream, *, debug: bool) -> None:
+        self.settings = settings
+        self.boot_id = secrets.token_hex(8)
+        self.ending = Shutdown()
+        self._log = log
+        self._frames = FrameTap()
+        self.pool = EnginePool(_engine_config(settings))
+        engines = engine_source(self.pool)
+        adapter = OpenAIAdapter(LocalChatBackend(engines))
+        dispatcher = Dispatcher(
+            {
+                **engine_handlers(self._info(), self.pool, self, self._traffic),
+                **model_handlers(self.pool, settings.library),
+                **token_handlers(engines, adapter),
+                **generate_handlers(engines),
+                **chat_handlers(adapter),
+            }
+        )
+        terms = Terms(
+            dispatcher=dispatcher,
+            boot_id=self.boot_id,
+            version=__version__,
+            debug=debug,
+            frame_tap=self._frames,
+        )
+        self.hub = Hub(terms, single_host=not debug, welcomed=_import_executor_early)
+
+    def shutdown(self, grace_seconds: float) -> None:
+        """Begin an orderly end; returns at once."""
+        self.ending.request("a host asked for it", grace_seconds)
+
+    def tap_logs(self, sink: Callable[[Mapping[str, object]], None]) -> Callable[[], None]:
+        """Call `sink` with each log record; returns the function that stops it."""
+        return self._log.tap(sink)
+
+    def tap_frames(self, sink: Callable[[Mapping[str, object]], None]) -> Callable[[], None]:
+        """Call `sink` with each message that crosses the transport; returns the function that stops it."""
+        return self._frames.add(sink)
+
+    def set_log_level(self, level: str) -> None:
+        """One of debug, info, warning, error."""
+        self._log.set_log_level(level)
+
+    async def serve(self, server: ZeroMQServer, announce: Callable[[], None]) -> None:
+        """Serve until somebody asks for the end, then end in order."""
+        self.ending.listen_to_signals()
+        server.start()
+        announce()
+        logger.info("sidecar %s is ready (boot %s)", __version__, self.boot_id)
+        try:
+            await self.ending.wait()
+            await self.hub.shut_down(self.ending.grace_seconds)
+        finally:
+            await self.pool.close()
+            server.close()
+
+    def ready_line(self, server: ZeroMQServer) -> ReadyLine:
+        """What a spawned sidecar tells its host."""
+        return ReadyLine(
+            ready=1,
+            endpoint=server.endpoint,
+            server_key=server.server_key,
+            protocol=PROTOCOL_VERSION,
+            version=__version__,
+            boot_id=self.boot_id,
+            pid=os.getpid(),
+        )
+
+    def _traffic(self) -> Traffic:
+        return Traffic(self.hub.connections, self.hub.active_requests)
+
+    def _info(self) -> EngineInfo:
+        settings = self.settings
+        return EngineInfo(
+            version=__version__,
+            protocol=PROTOCOL_VERSION,
+            boot_id=self.boot_id,
+            pid=os.getpid(),
+            app_id=settings.app_id,
+            platform=f"{sys.platform}-{platform.machine()}",
+            python=platform.python_version(),
+            executors=available_executors(),
+            data_dir=str(settings.app_data_dir),
+            cache_dir=str(settings.library.cache_dir),
+        )
+
+
+def run_spawned() -> int:
+    """Live as a host's child: one line in, one line out, then ZeroMQ. Returns the exit status."""
+    answers = take_stdout()
+    stdin = StdinWatch(0, limit=MAX_HANDSHAKE_LINE_BYTES)
+    try:
+        request = read_spawn_line(stdin)
+        _refuse_scripted_when_frozen(request.settings)
+    except SidecarError as error:
+        write_start_error(answers, error)
+        return EXIT_CANNOT_START
+    log = LogStream(2, request.settings.log_level)
+    log.install()
+
+    async def serve() -> int:
+        sidecar = Sidecar(request.settings, log, debug=False)
+        try:
+            server = ZeroMQServer(sidecar.hub, client_key=request.client_key)
+        except SidecarError as error:
+            write_start_error(answers, error)
+            return EXIT_CANNOT_START
+
+        def host_gone(reason: str) -> None:
+            _leave_within(ORPHAN_SECONDS)
+            sidecar.ending.request(reason)
+
+        watch = ParentWatch(request.host_pid, stdin, host_gone)
+        watch.start()
+        await sidecar.serve(server, lambda: write_ready_line(answers, sidecar.ready_line(server)))
+        watch.stop()
+        return EXIT_OK
+
+    return _run(serve(), log)
+
+
+def run_socket(
+    address: str | None, options: Mapping[str, object], announce: Callable[[ConnectionFile, Path], None]
+) -> int:
+    """Live on a terminal for debugging: several connections, until a signal or engine.shutdown.
+
+    `address` is None for any free loopback port, tcp://127.0.0.1:PORT, or the
+    absolute path of a Unix socket. `announce` is told how to attach. Raises what
+    is wrong with the address or the options. Returns the exit status.
+    """
+    settings = Settings.from_options(options)
+    _refuse_scripted_when_frozen(settings)
+    log = LogStream(2, settings.log_level)
+    log.install()
+
+    async def serve() -> int:
+        sidecar = Sidecar(settings, log, debug=True)
+        client = CurveKeys.generate()
+        server = ZeroMQServer(sidecar.hub, client_key=client.public, endpoint=_endpoint(address))
+        connection = ConnectionFile(
+            endpoint=server.endpoint,
+            server_key=server.server_key,
+            client_key=client.public,
+            client_secret=client.secret,
+            boot_id=sidecar.boot_id,
+            pid=os.getpid(),
+            protocol=PROTOCOL_VERSION,
+            version=__version__,
+            app_id=settings.app_id,
+        )
+        path = write_connection_file(connection)
+        try:
+            await sidecar.serve(server, lambda: announce(connection, path))
+        finally:
+            path.unlink(missing_ok=True)
+        return EXIT_OK
+
+    return _run(serve(), log)
+
+
+def _run(serve: Coroutine[Any, Any, int], log: LogStream) -> int:
+    # ZeroMQ's descriptors need a loop that watches descriptors; on Windows that is not the default one.
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        try:
+            return runner.run(serve)
+        finally:
+            log.finish(LAST_WORDS_SECONDS)
+
+
+def _engine_config(settings: Settings) -> EngineConfig:
+    return EngineConfig(
+        device=settings.device,
+        threads=settings.threads,
+        executor=settings.executor or "auto",
+        memory_budget_bytes=settings.memory_budget,
+        library=settings.library,
+    )
+
+
+def _endpoint(address: str | None) -> str:
+    if address is None:
+        return LOOPBACK_ENDPOINT
+    return address if "://" in address else f"ipc://{Path(address).absolute()}"
+
+
+def _refuse_scripted_when_frozen(settings: Settings) -> None:
+    if settings.executor == "scripted" and getattr(sys, "frozen", False):
+        raise Unsupported("options.executor 'scripted' is for tests from the source tree")
+
+
+def _import_executor_early() -> None:
+    """Import what models run on while the host is busy with its welcome: the first load finds it done."""
+
+    def import_executor() -> None:
+        for name in available_executors()[:1]:
+            executor_kind(name)
+
+    threading.Thread(target=import_executor, name="import", daemon=True).start()
+
+
+def _leave_within(seconds: float) -> None:
+    """An orphan is worse than an untidy end: whatever still runs by then is dropped."""
+    timer = threading.Timer(seconds, os._exit, [EXIT_OK])
+    timer.daemon = True
+    timer.start()
