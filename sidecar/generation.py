@@ -121,12 +121,15 @@ class InferenceRequest:
     """One prompt and how to continue it. `request_id=None` lets the engine name it.
 
     `constraint` makes one TokenConstraint for each choice, on the engine thread.
+    `continues_text` says that the completion goes on where the prompt's text
+    ended, so a space that its first token begins with is kept.
     """
 
     prompt_tokens: tuple[int, ...]
     params: GenerationParams = field(default_factory=GenerationParams)
     request_id: RequestId | None = None
     constraint: "ConstraintFactory | None" = None
+    continues_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +212,8 @@ class GenerationOutput:
     `chunks` is what this step added. `choices` is complete when `finished`;
     with `error` it holds what there was before the failure. `dropped_tokens`
     counts prompt tokens that `OverflowPolicy.TRUNCATE_MIDDLE` left out.
+    `queue_position` is how many requests are served before this one begins;
+    None once it has begun.
     """
 
     request_id: RequestId
@@ -220,6 +225,7 @@ class GenerationOutput:
     prefill: PrefillProgress | None = None
     dropped_tokens: int = 0
     error: SidecarError | None = None
+    queue_position: int | None = None
 
     @property
     def text(self) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from types import TracebackType
 from typing import TypeVar
@@ -54,7 +55,7 @@ class AsyncInferenceEngine:
         return face
 
     async def start(self, progress: LoadListener | None = None) -> None:
-        """Load the model. Cancelling stops a conversion. Raises ModelError, NotFound, OutOfMemory, Unsupported.
+        """Load the model; cancelling stops it. Raises ModelError, NotFound, OutOfMemory, Unsupported.
 
         `progress` is called on the loop.
         """
@@ -117,13 +118,14 @@ class AsyncInferenceEngine:
         *,
         constraint: ConstraintFactory | None = None,
     ) -> GenerationOutput:
-        """The finished output. Cancelling the task cancels the request. Raises also what failed on the way."""
+        """The finished output; cancelling the task cancels the request. Raises also what fails on the way."""
         request = InferenceRequest(tuple(prompt_tokens), params or GenerationParams(), constraint=constraint)
-        async for output in self.stream(request):
-            if output.error is not None:
-                raise output.error
-            if output.finished:
-                return output
+        async with aclosing(self.stream(request)) as outputs:
+            async for output in outputs:
+                if output.error is not None:
+                    raise output.error
+                if output.finished:
+                    return output
         raise AssertionError("a stream ended without a finished output")
 
     async def generate_stream(
@@ -131,21 +133,27 @@ class AsyncInferenceEngine:
     ) -> AsyncGenerator[GenerationChunk, None]:
         """The chunks of every choice as they come. Raises what `generate` raises."""
         request = InferenceRequest(tuple(prompt_tokens), params or GenerationParams())
-        async for output in self.stream(request):
-            for chunk in output.chunks:
-                yield chunk
-            if output.error is not None:
-                raise output.error
+        async with aclosing(self.stream(request)) as outputs:
+            async for output in outputs:
+                for chunk in output.chunks:
+                    yield chunk
+                if output.error is not None:
+                    raise output.error
 
     def cancel_request(self, request_id: RequestId) -> None:
         """End a request; its stream gets a finished output with what there is. Unknown ids are ignored."""
         thread, seat = self._running()
         thread.cancel(seat, request_id)
 
-    async def tokenize(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+    def cancel_all_requests(self) -> None:
+        """End every request as `cancel_request` does."""
+        for request_id in self._readers:
+            self.cancel_request(request_id)
+
+    async def tokenize(self, text: str, *, parse_special: bool = False) -> list[int]:
         """Text to token ids; long text on a worker thread."""
         return await _inline_or_worker(
-            len(text), lambda: self.tokenizer.encode(text, add_special_tokens=add_special_tokens)
+            len(text), lambda: self.tokenizer.encode(text, parse_special=parse_special)
         )
 
     async def detokenize(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:

@@ -112,9 +112,9 @@ class EnginePool:
     async def acquire(self, name: str, progress: LoadListener | None = None) -> AsyncInferenceEngine:
         """The model's engine, at once if it is in memory, else after loading it as `load` does."""
         slot = self._find(name)
-        if slot is not None and slot.state is ModelState.READY and slot.engine is not None:
-            if slot.engine.failure is None:
-                return slot.engine
+        engine = slot.engine if slot is not None and slot.state is ModelState.READY else None
+        if engine is not None and engine.failure is None:
+            return engine
         return await self.load(name, progress)
 
     async def unload(self, name: str, *, drain: bool = False) -> None:
@@ -179,7 +179,9 @@ class EnginePool:
             return
         error = loading.exception()
         if error is None:
-            slot.engine, slot.state = loading.result(), ModelState.READY
+            slot.engine = loading.result()
+            if slot.state is ModelState.LOADING:
+                slot.state = ModelState.READY
         else:
             slot.state = ModelState.ERROR
             slot.error = error if isinstance(error, SidecarError) else _unexpected(slot.name, error)
@@ -195,7 +197,7 @@ class EnginePool:
     async def _unload(self, slot: _Slot, *, drain: bool) -> None:
         slot.state = ModelState.UNLOADING
         self._tell(slot)
-        if slot.loading is not None and not slot.loading.done():
+        if slot.loading is not None:
             slot.loading.cancel()
             await asyncio.wait([slot.loading])
         if slot.engine is not None:
@@ -227,4 +229,6 @@ class EnginePool:
 
 
 def _unexpected(name: str, error: BaseException) -> InternalError:
-    return InternalError(f"loading model {name!r} failed with {type(error).__name__}: a bug of ours, see the log")
+    return InternalError(
+        f"loading model {name!r} failed with {type(error).__name__}: a bug of ours, see the log"
+    )

@@ -130,7 +130,9 @@ class EngineThread:
             if seat.failure is not None:
                 raise seat.failure
             if seat.closed is not None or seat not in self._seats:
-                raise ModelNotLoaded(f"model {seat.engine.model_info.name!r} is being unloaded; load it again")
+                raise ModelNotLoaded(
+                    f"model {seat.engine.model_info.name!r} is being unloaded; load it again"
+                )
             seat.engine.add_request(request)
         except SidecarError as error:
             self._send(seat, [Refusal(request_id, error)])
@@ -146,7 +148,9 @@ class EngineThread:
         except Exception:
             name = seat.engine.model_info.name
             logger.exception("the engine of model %r died", name)
-            seat.failure = InternalError(f"the engine of model {name!r} died of a bug; unload and load the model again")
+            seat.failure = InternalError(
+                f"the engine of model {name!r} died of a bug; unload and load the model again"
+            )
             outputs = seat.engine.abandon(seat.failure)
         finally:
             self._stepping = None
@@ -191,7 +195,9 @@ class EngineThread:
         try:
             seat.engine.close()
         except Exception:
-            logger.exception("the engine of model %r could not be closed cleanly", seat.engine.model_info.name)
+            logger.exception(
+                "the engine of model %r could not be closed cleanly", seat.engine.model_info.name
+            )
         self._outbox.append(lambda: _resolve(closed))
 
 

@@ -49,7 +49,6 @@ class EngineStats:
     cached_prompt_tokens: int
     generated_tokens: int
     preemptions: int
-    failed_steps: int
     requests_finished: int
 
 

@@ -1,0 +1,35 @@
+"""Engines on the scripted executor, for tests of everything above executors."""
+
+from sidecar.engine.config import EngineConfig
+from sidecar.engine.inference_engine import InferenceEngine
+from sidecar.engine.loading import LoadedModel, load_source
+from sidecar.executors.base import BLOCK_SIZE
+from sidecar.executors.scripted import Controls, Script, ScriptedExecutorKind, scripted_model
+
+
+def scripted_config(*, blocks: int = 64, **settings: object) -> EngineConfig:
+    """Settings with a cache of `blocks` blocks, checked after every step."""
+    defaults = {
+        "executor": "scripted",
+        "cache_tokens": blocks * BLOCK_SIZE,
+        "context_length": blocks * BLOCK_SIZE,
+        "check_integrity": True,
+    }
+    return EngineConfig(**{**defaults, **settings})  # type: ignore[arg-type]
+
+
+def scripted_loaded(
+    config: EngineConfig, script: Script | None = None, controls: Controls | None = None
+) -> LoadedModel:
+    """The scripted model in memory."""
+    return load_source(
+        config, "scripted", scripted_model(), ScriptedExecutorKind(script, controls), "float32"
+    )
+
+
+def scripted_engine(
+    script: Script | None = None, controls: Controls | None = None, *, blocks: int = 64, **settings: object
+) -> InferenceEngine:
+    """An engine whose tokens come from `script`."""
+    config = scripted_config(blocks=blocks, **settings)
+    return InferenceEngine(config, model=scripted_loaded(config, script, controls))
