@@ -1,0 +1,1 @@
+"""The models on this computer: names, files, run-ready forms. Knows no engine and no tensors."""
