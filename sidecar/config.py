@@ -34,13 +34,6 @@ def user_config_dir() -> Path:
     return user_config_path(PRODUCT, appauthor=False)
 
 
-def runtime_dir() -> Path:
-    """Where connection files of `--socket` lie; made with mode 0700 by whoever writes there."""
-    from platformdirs import user_runtime_path
-
-    return user_runtime_path(PRODUCT, appauthor=False)
-
-
 @dataclass(frozen=True, slots=True)
 class LibrarySettings:
     """Where models are looked for and where their converted forms are kept."""

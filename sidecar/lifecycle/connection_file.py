@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from sidecar.config import runtime_dir
 from sidecar_protocol.handshake import ConnectionFile
+from sidecar_protocol.runtime_folder import runtime_folder
 
 
 def write_connection_file(connection: ConnectionFile, folder: Path | None = None) -> Path:
@@ -17,7 +17,7 @@ def write_connection_file(connection: ConnectionFile, folder: Path | None = None
     On Windows the folder lies in the user's profile and inherits its access
     list. Files of dead processes are removed on the way.
     """
-    folder = folder or runtime_dir()
+    folder = folder or runtime_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     remove_stale_files(folder)
