@@ -112,7 +112,7 @@ class Sidecar:
             await self.hub.shut_down(self.ending.grace_seconds)
         finally:
             await self.pool.close()
-            server.close()
+            await server.close()
 
     def ready_line(self, server: ZeroMQServer) -> ReadyLine:
         """What a spawned sidecar tells its host."""

@@ -13,7 +13,7 @@ import msgspec
 from sidecar_protocol.envelope import Header, Kind
 from sidecar_protocol.errors import ProtocolError
 from sidecar_protocol.limits import LIMITS, MAX_HEADER_BYTES, MAX_ID, Limits
-from sidecar_protocol.structure_scan import has_non_finite_pattern, needs_scan, scan
+from sidecar_protocol.structure_scan import may_hold_non_finite, needs_scan, scan
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _HEADER_LIMITS: Final = Limits(message_bytes=MAX_HEADER_BYTES, depth=LIMITS.depth)
@@ -31,7 +31,7 @@ def encode_body(value: object, limits: Limits = LIMITS) -> bytes:
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ProtocolError("invalid_message", f"cannot be encoded: {error}") from error
     _check_size(data, limits)
-    if len(data) > limits.elements or not _is_closed(type(value)) or has_non_finite_pattern(data):
+    if len(data) > limits.elements or not _is_closed(type(value)) or may_hold_non_finite(data):
         scan(data, limits)
     return data
 

@@ -4,7 +4,6 @@ Iterative, so that nesting costs no stack; every declared count is held against
 the bytes that are left before anyone could allocate for it.
 """
 
-import re
 import struct
 from typing import Final
 
@@ -24,10 +23,9 @@ _NUMBER_BYTES: Final = {
 }  # fmt: skip
 
 _CONTAINERS: Final = bytes([*range(_FIRST_FIXMAP, _FIRST_FIXSTR), *_COUNT_BYTES])
-_SUSPECT: Final = re.compile(
-    rb"[\xc1\xc7-\xc9\xd4-\xd8]"  # never used, extensions
-    rb"|\xca[\x7f\xff][\x80-\xff]|\xcb[\x7f\xff][\xf0-\xff]"  # NaN and Infinity as float 32 and float 64
-)
+_ORDINARY: Final = bytes(set(range(256)) - {*_CONTAINERS, *_EXTENSIONS, _NEVER_USED})
+_HUGE_FLOATS: Final = (b"\xca\x7f", b"\xca\xff", b"\xcb\x7f", b"\xcb\xff")
+"""How NaN and Infinity begin, and some finite numbers."""
 SCAN_ABOVE_BYTES: Final = 64 * 2**10
 
 
@@ -35,14 +33,15 @@ def needs_scan(data: bytes, limits: Limits) -> bool:
     """Whether `data` could break a rule that only `scan` checks; text may raise a false alarm."""
     if len(data) > min(SCAN_ABOVE_BYTES, limits.elements):
         return True
-    if len(data) - len(data.translate(None, _CONTAINERS)) > limits.depth:
+    unusual = data.translate(None, _ORDINARY)
+    if len(unusual) > limits.depth or unusual.translate(None, _CONTAINERS):
         return True
-    return _SUSPECT.search(data) is not None
+    return may_hold_non_finite(data)
 
 
-def has_non_finite_pattern(data: bytes) -> bool:
-    """Whether the bytes of a NaN, an Infinity or an extension occur, perhaps inside text."""
-    return _SUSPECT.search(data) is not None
+def may_hold_non_finite(data: bytes) -> bool:
+    """Whether bytes occur that could begin a NaN or an Infinity; text may raise a false alarm."""
+    return any(beginning in data for beginning in _HUGE_FLOATS)
 
 
 def scan(data: bytes, limits: Limits, *, check_text: bool = False) -> None:

@@ -14,6 +14,9 @@ from sidecar.errors import Conflict, InvalidParams
 from sidecar.transport.curve import ZAP_DOMAIN, CurveKeys, ZapHandler, decode_key
 from sidecar.transport.hub import Hub
 from sidecar.transport.peer import Peer
+from sidecar.transport.wire import EMPTY_BODY
+from sidecar_protocol.codec import encode_header
+from sidecar_protocol.envelope import Header, Kind
 from sidecar_protocol.limits import LIMITS
 
 logger = logging.getLogger(__name__)
@@ -27,6 +30,10 @@ _LINGER_MS: Final = 500
 _HANDSHAKE_MS: Final = 10_000
 _MESSAGES_PER_TURN: Final = 64
 _RETRY_SECONDS: Final = 0.02
+_PART_SECONDS: Final = 0.01
+_PART_STEPS: Final = 25
+_PARTING_LINKS: Final = 16
+_PING: Final = encode_header(Header(k=Kind.PING, n=0))
 
 
 class ZeroMQServer:
@@ -52,6 +59,7 @@ class ZeroMQServer:
         self._outbox_bytes = outbox_bytes
         self._links: dict[bytes, ZeroMQLink] = {}
         self._blocked: set[ZeroMQLink] = set()
+        self._parting: deque[ZeroMQLink] = deque(maxlen=_PARTING_LINKS)
         self._pump_scheduled = False
         self._retry: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -81,8 +89,9 @@ class ZeroMQServer:
         self._zap.answer_all()
         self._schedule_pump()
 
-    def close(self) -> None:
-        """Stop serving; what was sent gets half a second to leave. Say bye through the hub before."""
+    async def close(self) -> None:
+        """Stop serving, once hosts that were told bye have hung up, or a quarter of a second has passed."""
+        await self._wait_for_hosts_to_part()
         if self._loop is not None:
             self._loop.remove_reader(self._socket)
             self._loop.remove_reader(self._zap.socket)
@@ -115,8 +124,18 @@ class ZeroMQServer:
         """Receive nothing more from this link."""
         if self._links.get(link.identity) is link:
             del self._links[link.identity]
+            self._parting.append(link)
 
     # --- the socket
+
+    async def _wait_for_hosts_to_part(self) -> None:
+        # A host drops what it has not read when its connection breaks, so the last words need this pause.
+        parting = [link for link in self._parting if link.identity not in self._links]
+        for _ in range(_PART_STEPS):
+            parting = [link for link in parting if self.send_now(link, _PING, EMPTY_BODY) is not Sent.GONE]
+            if not parting:
+                return
+            await asyncio.sleep(_PART_SECONDS)
 
     def _set_options(self, keys: CurveKeys) -> None:
         socket = self._socket

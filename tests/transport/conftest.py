@@ -79,7 +79,7 @@ async def build(request: pytest.FixtureRequest, stage: Stage) -> AsyncIterator[B
     for site in sites:
         await site.hub.shut_down(0)
         if site.server is not None:
-            site.server.close()
+            await site.server.close()
 
 
 def serve_zeromq(
