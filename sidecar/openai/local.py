@@ -19,9 +19,7 @@ LoadingSink = Callable[[LoadingEvent], None]
 EngineSource = Callable[[str, LoadingSink], Awaitable[AsyncInferenceEngine]]
 """Model name and where to tell of a load → the engine that serves it."""
 
-_SET_BY_US = frozenset(
-    {"messages", "tools", "add_generation_prompt", "deadline_seconds", "bos_token", "eos_token"}
-)
+_SET_BY_US = frozenset({"messages", "tools", "add_generation_prompt", "bos_token", "eos_token"})
 
 
 class LocalChatBackend:
@@ -71,7 +69,9 @@ class LocalChatBackend:
         if template is None:
             template = ChatTemplate.of_model(engine.model_info.chat_template, engine.tokenizer)
             self._templates[engine] = template
-        return engine.tokenizer.encode_pieces(template.render(messages, **request.chat_template_kwargs))
+        return engine.tokenizer.encode_pieces(
+            template.render(messages, variables=request.chat_template_kwargs)
+        )
 
 
 def _check(request: ChatCreate) -> None:

@@ -79,12 +79,12 @@ class ChatTemplate:
         *,
         tools: Sequence[Mapping[str, object]] | None = None,
         add_generation_prompt: bool = True,
+        variables: Mapping[str, object] | None = None,
         deadline_seconds: float = DEADLINE_SECONDS,
-        **kwargs: object,
     ) -> list[TextPiece]:
         """The prompt, for `Tokenizer.encode_pieces`.
 
-        `kwargs` are further variables of the template (`enable_thinking` …).
+        `variables` are further ones of the template (`enable_thinking` …).
         Raises InvalidParams for messages that the template refuses or cannot
         render, and when rendering costs more than a prompt can.
         """
@@ -98,7 +98,7 @@ class ChatTemplate:
         values = masker.mask(
             {
                 "documents": None,
-                **kwargs,
+                **(variables or {}),
                 "messages": [_normalized(message) for message in messages],
                 "tools": None if tools is None else list(tools),
             }

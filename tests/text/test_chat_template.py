@@ -70,9 +70,13 @@ def test_prompts_equal_those_of_transformers(
     )
     if isinstance(expected, TemplateError):
         with pytest.raises(InvalidParams, match=re.escape(str(expected))):
-            template.render(messages, tools=tools, add_generation_prompt=add_generation_prompt, **variables)
+            template.render(
+                messages, tools=tools, add_generation_prompt=add_generation_prompt, variables=variables
+            )
         return
-    pieces = template.render(messages, tools=tools, add_generation_prompt=add_generation_prompt, **variables)
+    pieces = template.render(
+        messages, tools=tools, add_generation_prompt=add_generation_prompt, variables=variables
+    )
     assert joined(pieces) == expected
     assert all(piece.is_control for piece in pieces)
 
