@@ -18,6 +18,8 @@ class Case:
     `context` tokens of its own; `steps` steps are timed, the prompts are not.
     "prefill": a prompt of `context` tokens that no cache has seen, until its
     first token is chosen; `steps` such prompts one after another.
+    "requests": `streams` requests at once, prompts as for "prefill", `steps` tokens
+    of answer each, from the first request to the last answer's end.
     """
 
     kind: str
@@ -30,7 +32,9 @@ class Case:
         """As the table says it."""
         if self.kind == "prefill":
             return f"prefill {self.context:,} tokens"
-        return f"decode, {self.streams} stream{'s' if self.streams > 1 else ''}, context {self.context:,}"
+        return (
+            f"{self.kind}, {self.streams} stream{'s' if self.streams > 1 else ''}, context {self.context:,}"
+        )
 
     def to_json(self) -> dict[str, object]:
         """The fields by name."""
@@ -53,6 +57,11 @@ def decode(streams: int, context: int, steps: int) -> Case:
 def prefill(context: int, prompts: int) -> Case:
     """A prefill case."""
     return Case("prefill", 1, context, prompts)
+
+
+def requests(streams: int, context: int, answer_tokens: int) -> Case:
+    """A case of whole requests."""
+    return Case("requests", streams, context, answer_tokens)
 
 
 SMALL_MODEL_CASES: Sequence[Case] = (

@@ -18,7 +18,8 @@ def report(results: PeerResults, contestants: Mapping[str, Contestant]) -> str:
     parts = [
         (
             f"{results.machine.sentence()}. {results.threads} threads each, "
-            f"{results.rounds} round{plural} in turn; other work on the machine: {load.median:.0f} % ({load.low:.0f}–{load.high:.0f})."
+            f"{results.rounds} round{plural} in turn; other work on the machine: "
+            f"{load.median:.0f} % ({load.low:.0f}–{load.high:.0f})."
         ),
         "Ours divided by theirs: median of the rounds (lowest–highest)"
         + (", and the goal." if _has_goals(contestants) else "."),

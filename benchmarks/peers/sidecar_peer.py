@@ -47,27 +47,44 @@ class SidecarPeer:
     def measure(self, case: Case, round_number: int) -> Measurement:
         """One case, once."""
         engine = self._loaded()
-        info = engine.model_info
+        count = case.steps if case.kind == "prefill" else case.streams
+        # Decoding may find its prompts in the prefix cache; what computes prompts must not.
+        name = "decode" if case.kind == "decode" else f"{case.kind} {round_number}"
+        vocabulary = engine.model_info.vocab_size
+        prompts = [random_prompt(case.context, vocabulary, name=f"{name} {index}") for index in range(count)]
         if case.kind == "prefill":
-            prompts = [
-                random_prompt(case.context, info.vocab_size, name=f"prefill {round_number} {index}")
-                for index in range(case.steps)
-            ]
-            started = time.perf_counter()
-            for prompt in prompts:
-                engine.generate(prompt, _greedy(1))
-            return Measurement(case.context * case.steps, time.perf_counter() - started, info.quantization)
-        prompts = [
-            random_prompt(case.context, info.vocab_size, name=f"stream {stream}")
-            for stream in range(case.streams)
-        ]
-        tokens, seconds = timed_decode(engine, prompts, case.steps)
-        return Measurement(tokens, seconds, info.quantization)
+            tokens, seconds = timed_prefill(engine, prompts)
+        elif case.kind == "requests":
+            tokens, seconds = timed_requests(engine, prompts, case.steps)
+        else:
+            tokens, seconds = timed_decode(engine, prompts, case.steps)
+        return Measurement(tokens, seconds, engine.model_info.quantization)
 
     def _loaded(self) -> InferenceEngine:
         if self._engine is None:
             raise CannotMeasure("no model is loaded")
         return self._engine
+
+
+def timed_prefill(engine: InferenceEngine, prompts: Sequence[Sequence[int]]) -> tuple[int, float]:
+    """Prompt tokens, and the seconds from each prompt to its first token."""
+    started = time.perf_counter()
+    for prompt in prompts:
+        engine.generate(prompt, _greedy(1))
+    return sum(map(len, prompts)), time.perf_counter() - started
+
+
+def timed_requests(
+    engine: InferenceEngine, prompts: Sequence[Sequence[int]], answer_tokens: int
+) -> tuple[int, float]:
+    """Answer tokens of requests that begin at once, and the seconds until the last of them ends."""
+    started = time.perf_counter()
+    for prompt in prompts:
+        engine.add_request(InferenceRequest(tuple(prompt), _greedy(answer_tokens)))
+    tokens = 0
+    while engine.has_unfinished_requests():
+        tokens += sum(len(chunk.token_ids) for output in engine.step() for chunk in output.chunks)
+    return tokens, time.perf_counter() - started
 
 
 def timed_decode(engine: InferenceEngine, prompts: Sequence[Sequence[int]], steps: int) -> tuple[int, float]:

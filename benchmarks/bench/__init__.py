@@ -1,0 +1,1 @@
+"""Our own bars: starting, the way through the protocol, memory, idling. Uses public interfaces alone."""
