@@ -45,8 +45,6 @@ from sidecar_protocol.version import PROTOCOL_VERSION
 EXIT_OK = 0
 EXIT_CANNOT_START = 2
 LAST_WORDS_SECONDS = 0.5
-ORPHAN_SECONDS = 1.5
-"""After the host's death an orderly end gets this long; then the process leaves whatever it is doing."""
 
 logger = logging.getLogger(__name__)
 
@@ -108,8 +106,7 @@ class Sidecar:
         announce()
         logger.info("sidecar %s is ready (boot %s)", __version__, self.boot_id)
         try:
-            await self.ending.wait()
-            await self.hub.shut_down(self.ending.grace_seconds)
+            await self.ending.run(self.hub.shut_down)
         finally:
             await self.pool.close()
             await server.close()
@@ -157,6 +154,7 @@ def run_spawned() -> int:
         return EXIT_CANNOT_START
     log = LogStream(2, request.settings.log_level)
     log.install()
+    log.capture_prints()
 
     async def serve() -> int:
         sidecar = Sidecar(request.settings, log, debug=False)
@@ -166,11 +164,7 @@ def run_spawned() -> int:
             write_start_error(answers, error)
             return EXIT_CANNOT_START
 
-        def host_gone(reason: str) -> None:
-            _leave_within(ORPHAN_SECONDS)
-            sidecar.ending.request(reason)
-
-        watch = ParentWatch(request.host_pid, stdin, host_gone)
+        watch = ParentWatch(request.host_pid, stdin, sidecar.ending.request)
         watch.start()
         await sidecar.serve(server, lambda: write_ready_line(answers, sidecar.ready_line(server)))
         watch.stop()
@@ -256,10 +250,3 @@ def _import_executor_early() -> None:
             executor_kind(name)
 
     threading.Thread(target=import_executor, name="import", daemon=True).start()
-
-
-def _leave_within(seconds: float) -> None:
-    """An orphan is worse than an untidy end: whatever still runs by then is dropped."""
-    timer = threading.Timer(seconds, os._exit, [EXIT_OK])
-    timer.daemon = True
-    timer.start()

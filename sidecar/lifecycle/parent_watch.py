@@ -3,61 +3,87 @@
 Two signs, whichever comes first: stdin was closed, or the host's process has
 ended (a pidfd where the system has them, elsewhere psutil, which tells a process
 from a later one with the same id). A silent or stopped host is alive.
+
+The signs are waited for on threads, not on the event loop: a loop that is stuck
+must not keep an orphan alive.
 """
 
 import asyncio
 import contextlib
 import os
+import select
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from sidecar.lifecycle.stdin_line import StdinWatch
 
+ORPHAN_SECONDS: Final = 1.5
+"""After the host's death an orderly end gets this long; then the process leaves whatever it is doing."""
+EXIT_ORPHANED: Final = 1
+
 
 class ParentWatch:
-    """Calls `gone` once, on the loop it was started on."""
+    """Calls `gone(reason)` once, on the loop it was started on.
 
-    def __init__(self, host_pid: int, stdin: StdinWatch, gone: Callable[[str], None]) -> None:
+    `leave` is called when the process still exists `orphan_seconds` later.
+    """
+
+    def __init__(
+        self,
+        host_pid: int,
+        stdin: StdinWatch,
+        gone: Callable[[str], None],
+        *,
+        leave: Callable[[], None] = lambda: os._exit(EXIT_ORPHANED),
+        orphan_seconds: float = ORPHAN_SECONDS,
+    ) -> None:
         self._host_pid = host_pid
         self._stdin = stdin
         self._gone = gone
-        self._pidfd: int | None = None
-        self._told = False
+        self._leave = leave
+        self._orphan_seconds = orphan_seconds
+        self._told = threading.Lock()
 
     def start(self) -> None:
         """Begin to watch."""
         loop = asyncio.get_running_loop()
-        self._stdin.on_end(lambda: _call_if_running(loop, lambda: self._tell("stdin was closed")))
-        try:
-            self._pidfd = os.pidfd_open(self._host_pid)
-        except ProcessLookupError:
-            loop.call_soon(self._tell, "the host's process has ended")
-        except (AttributeError, OSError):
-            threading.Thread(target=self._wait_for_host, args=(loop,), name="host", daemon=True).start()
-        else:
-            loop.add_reader(self._pidfd, self._tell, "the host's process has ended")
+        self._stdin.on_end(lambda: self._tell(loop, "stdin was closed"))
+        threading.Thread(target=self._watch_process, args=(loop,), name="host", daemon=True).start()
 
     def stop(self) -> None:
-        """Watch no more."""
-        self._told = True
-        if self._pidfd is not None:
-            asyncio.get_running_loop().remove_reader(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = None
+        """Tell nobody from now on. A process that has been told to end is still made to."""
+        self._told.acquire(blocking=False)
 
-    def _tell(self, reason: str) -> None:
-        if not self._told:
-            self.stop()
-            self._gone(reason)
+    def _watch_process(self, loop: asyncio.AbstractEventLoop) -> None:
+        wait_for_exit(self._host_pid)
+        self._tell(loop, "the host's process has ended")
 
-    def _wait_for_host(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _tell(self, loop: asyncio.AbstractEventLoop, reason: str) -> None:
+        if not self._told.acquire(blocking=False):
+            return
+        deadline = threading.Timer(self._orphan_seconds, self._leave)
+        deadline.daemon = True
+        deadline.start()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending already
+            loop.call_soon_threadsafe(self._gone, reason)
+
+
+def wait_for_exit(pid: int) -> None:
+    """Return when the process has ended, at once when there is none. Blocks; it need not be our child."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    except (AttributeError, OSError):
         import psutil
 
         with contextlib.suppress(psutil.NoSuchProcess):
-            psutil.Process(self._host_pid).wait()
-        _call_if_running(loop, lambda: self._tell("the host's process has ended"))
-
-
-def _call_if_running(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(callback)
+            psutil.Process(pid).wait()
+        return
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        poll.poll()
+    finally:
+        os.close(descriptor)

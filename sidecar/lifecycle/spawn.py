@@ -35,11 +35,23 @@ def take_stdout() -> int:
 
     Returns the descriptor to write the line to.
     """
-    sys.stdout.flush()
+    _open_missing_descriptors()
+    if sys.stdout is not None:
+        sys.stdout.flush()
     answers = os.dup(1)
     os.set_inheritable(answers, False)
     os.dup2(2, 1)
     return answers
+
+
+def _open_missing_descriptors() -> None:
+    """A socket opened later must not become descriptor 0, 1 or 2 and be read or written as a standard one."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number is taken, which is this one: those below it are open.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def read_spawn_line(stdin: StdinWatch, *, timeout: float = SPAWN_LINE_SECONDS) -> SpawnRequest:

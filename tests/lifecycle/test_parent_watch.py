@@ -5,12 +5,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from sidecar.lifecycle.parent_watch import ParentWatch
 from sidecar.lifecycle.stdin_line import StdinWatch
+
+
+def watch_host(pid: int, stdin: StdinWatch, gone: Callable[[str], None]) -> ParentWatch:
+    """A watch that leaves the process of the tests alone."""
+    return ParentWatch(pid, stdin, gone, leave=lambda: None)
 
 
 @pytest.fixture
@@ -41,7 +47,7 @@ async def test_a_killed_host_is_noticed(
     if not with_pidfd:
         monkeypatch.delattr(os, "pidfd_open", raising=False)
     gone: asyncio.Queue[str] = asyncio.Queue()
-    watch = ParentWatch(host.pid, stdin[0], gone.put_nowait)
+    watch = watch_host(host.pid, stdin[0], gone.put_nowait)
     watch.start()
     host.send_signal(signal.SIGSTOP)
     host.send_signal(signal.SIGCONT)
@@ -66,7 +72,7 @@ async def test_a_host_that_ended_before_the_watch_began_is_gone(
     stdin: tuple[StdinWatch, int], dead_pid: int
 ) -> None:
     gone: asyncio.Queue[str] = asyncio.Queue()
-    ParentWatch(dead_pid, stdin[0], gone.put_nowait).start()
+    watch_host(dead_pid, stdin[0], gone.put_nowait).start()
     assert await asyncio.wait_for(gone.get(), 5) == "the host's process has ended"
 
 
@@ -74,7 +80,32 @@ async def test_a_closed_stdin_is_the_end_even_while_the_host_lives(
     host: subprocess.Popen[bytes], stdin: tuple[StdinWatch, int]
 ) -> None:
     gone: asyncio.Queue[str] = asyncio.Queue()
-    ParentWatch(host.pid, stdin[0], gone.put_nowait).start()
+    watch_host(host.pid, stdin[0], gone.put_nowait).start()
     os.close(stdin[1])
     assert await asyncio.wait_for(gone.get(), 5) == "stdin was closed"
     assert host.poll() is None
+
+
+async def test_a_loop_that_is_stuck_does_not_keep_an_orphan_alive(stdin: tuple[StdinWatch, int]) -> None:
+    left = threading.Event()
+    watch = ParentWatch(os.getpid(), stdin[0], lambda _: None, leave=left.set, orphan_seconds=0.05)
+    watch.start()
+    os.close(stdin[1])
+    assert left.wait(5)
+
+
+async def test_nothing_is_told_after_stop(
+    host: subprocess.Popen[bytes], stdin: tuple[StdinWatch, int]
+) -> None:
+    calls: list[object] = []
+    ended = threading.Event()
+    watch = ParentWatch(
+        host.pid, stdin[0], calls.append, leave=lambda: calls.append("left"), orphan_seconds=0
+    )
+    watch.start()
+    watch.stop()
+    stdin[0].on_end(ended.set)
+    os.close(stdin[1])
+    assert await asyncio.to_thread(ended.wait, 5)
+    await asyncio.sleep(0)
+    assert calls == []

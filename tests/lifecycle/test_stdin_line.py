@@ -1,5 +1,6 @@
 """The one line a host writes, and what its closing means."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
@@ -14,11 +15,13 @@ from sidecar.lifecycle.stdin_line import StdinWatch
 def pipe() -> Iterator[tuple[int, int]]:
     reader, writer = os.pipe()
     yield reader, writer
-    for descriptor in (writer, reader):
-        try:
-            os.close(descriptor)
-        except OSError:
-            continue
+    with contextlib.suppress(OSError):
+        os.close(writer)
+    for thread in threading.enumerate():
+        # A thread that is about to read must not find the next test's pipe under the same number.
+        if thread.name == "stdin":
+            thread.join(5)
+    os.close(reader)
 
 
 def test_the_line_comes_without_its_newline_however_it_is_cut(pipe: tuple[int, int]) -> None:
