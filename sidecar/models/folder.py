@@ -49,13 +49,16 @@ def open_folder(folder: Path) -> ModelSource:
             bos_token_id=config.bos_token_id,
             eos_token_ids=config.eos_token_ids,
         ),
-        chat_template=_chat_template(folder, tokenizer_fields),
+        chat_template=chat_template_of(folder),
         metadata={"name": folder.name},
     )
 
 
-def _chat_template(folder: Path, fields: Fields) -> str | None:
-    """chat_template.jinja, or tokenizer_config.json's: one text, or several of which "default" is taken."""
+def chat_template_of(folder: Path) -> str | None:
+    """A folder's template: chat_template.jinja, or tokenizer_config.json's own.
+
+    The latter may be one text, or several of which "default" is taken.
+    """
     path = folder / "chat_template.jinja"
     content = read_bounded(path, MAX_TEMPLATE_BYTES)
     if content is not None:
@@ -63,6 +66,7 @@ def _chat_template(folder: Path, fields: Fields) -> str | None:
             return content.decode()
         except UnicodeDecodeError:
             raise InvalidModelFile(path, "is not UTF-8") from None
+    fields = Fields(folder / "tokenizer_config.json", read_object(folder / "tokenizer_config.json"))
     value = fields.values.get("chat_template")
     if isinstance(value, list):
         named = [Fields(fields.path, item) for item in value if isinstance(item, dict)]
