@@ -102,7 +102,8 @@ async def test_a_tap_hears_records_until_it_is_stopped() -> None:
 
 @pytest.mark.usefixtures("root_logger")
 async def test_a_tap_whose_loop_is_busy_misses_records_and_holds_a_bounded_number() -> None:
-    _, writer = os.pipe()
+    reader, writer = os.pipe()
+    os.close(reader)
     stream = LogStream(writer, "info")
     stream.install()
     heard: list[object] = []
