@@ -27,8 +27,11 @@ def build_from_json(source: TokenizerSource, path: Path) -> Backend:
     if content is None:
         raise InvalidModelFile(path, "is not there")
     document = parse_object(path, content)
+    _check_model(path, document)
     special_texts = {
-        token["content"] for token in _objects(document.get("added_tokens")) if token.get("special") is True
+        token["content"]
+        for token in _objects(document.get("added_tokens"))
+        if token.get("special") is True and isinstance(token.get("content"), str)
     }
     _drop_merges(document, special_texts)
     whole = _library_tokenizer(path, document)
@@ -83,6 +86,18 @@ def _steps(part: object, children: str) -> list[Json]:
     if not isinstance(part, dict):
         return []
     return _objects(part.get(children)) if part.get("type") == "Sequence" else [part]
+
+
+def _check_model(path: Path, document: Json) -> None:
+    """Only plain BPE: the library does not check the rest of what a model section may say."""
+    model = document.get("model")
+    if not isinstance(model, dict):
+        raise InvalidModelFile(path, "has no model")
+    if model.get("type", "BPE") != "BPE":
+        raise Unsupported(f"{path}: the model {str(model['type'])[:40]!r} is not supported; supported: BPE")
+    for key in ("continuing_subword_prefix", "end_of_word_suffix"):
+        if model.get(key) not in (None, ""):
+            raise Unsupported(f"{path}: a model with {key} is not supported")
 
 
 def _drop_merges(document: Json, special_texts: set[object]) -> None:
