@@ -83,7 +83,7 @@ def test_changed_tokenizer_json(scratch: Path, changes: list[tuple[tuple[Any, ..
             known = known or (isinstance(node, list) and isinstance(key, int) and key < len(node))
             node = node[key] if known else None
         if isinstance(node, dict) or (isinstance(node, list) and path[-1] < len(node)):
-            node[path[-1]] = value
+            node[path[-1]] = copy.deepcopy(value)
     file = scratch / "tokenizer.json"
     file.write_text(json.dumps(document))
     use(TokenizerSource(json_path=file, bos_token_id=1, eos_token_ids=(2,)))
