@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 
 from sidecar.config import LibrarySettings
 from sidecar.errors import InvalidParams
-
-DEFAULT_MODEL = "smollm2-135m"
+from sidecar.library.resolve import DEFAULT_MODEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

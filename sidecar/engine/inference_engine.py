@@ -8,7 +8,7 @@ import itertools
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from collections.abc import Sequence as Items
 from functools import partial
 from types import TracebackType
@@ -156,7 +156,7 @@ class InferenceEngine:
 
     def generate_stream(
         self, prompt_tokens: Items[int], params: GenerationParams | None = None
-    ) -> Iterator[GenerationChunk]:
+    ) -> Generator[GenerationChunk, None, None]:
         """A request's chunks as they are computed; closing the iterator cancels it. Raises as `generate`."""
         for output in self._drive(prompt_tokens, params):
             yield from output.chunks

@@ -8,8 +8,10 @@ from sidecar.engine.config import EngineConfig
 from sidecar.engine.info import LoadListener, LoadProgress, LoadStage, ModelInfo
 from sidecar.engine.memory import available_memory, plan_cache
 from sidecar.errors import Cancelled, Unsupported
-from sidecar.executors.base import CacheLayout, ConversionProgress, ConvertedModel, Executor, ExecutorKind
+from sidecar.executors.base import CacheLayout, ConversionProgress, Executor, ExecutorKind
 from sidecar.executors.registry import available_executors, executor_kind
+from sidecar.library.convert import prepare_model
+from sidecar.library.resolve import resolve_model
 from sidecar.models.config import ModelConfig
 from sidecar.models.open import open_model
 from sidecar.models.source import ModelSource
@@ -41,8 +43,6 @@ def model_identity(config: EngineConfig) -> ModelIdentity:
     """Which model `config` means; touches the disk. Raises NotFound."""
     if config.executor == SCRIPTED:
         return ModelIdentity(SCRIPTED, config.model)
-    from sidecar.library.resolve import resolve_model
-
     entry = resolve_model(config.model, config.library)
     return ModelIdentity(str(entry.path), entry.name)
 
@@ -82,12 +82,7 @@ def load_source(
     estimate = kind.memory_estimate(source.config, quantization)
     plan = plan_cache(config, source.config.context_length, estimate, available_memory())
     tokenizer = Tokenizer.from_source(source.tokenizer, vocab_size=source.config.vocab_size)
-    if kind.needs_conversion(source, quantization):
-        from sidecar.library.convert import prepare_model
-
-        model = prepare_model(source, kind, quantization, config.library, stage(LoadStage.CONVERT), cancelled)
-    else:
-        model = ConvertedModel(source, quantization)
+    model = prepare_model(source, kind, quantization, config.library, stage(LoadStage.CONVERT), cancelled)
     executor = kind.create(config.device, config.threads)
     try:
         executor.load(model, stage(LoadStage.LOAD))
@@ -147,7 +142,5 @@ def _open(config: EngineConfig) -> tuple[str, ModelSource]:
         from sidecar.executors.scripted import scripted_model
 
         return config.model, scripted_model()
-    from sidecar.library.resolve import resolve_model
-
     entry = resolve_model(config.model, config.library)
     return entry.name, open_model(Path(entry.path))

@@ -80,16 +80,13 @@ def _least_blocks(config: EngineConfig, context: int) -> int:
 def _control_group_spare() -> list[int]:
     """What each of our control groups (version 2) may still take; memory it can reclaim counts as free."""
     try:
-        own = CONTROL_GROUP_FILE.read_text().rpartition("::")[2].strip().lstrip("/")
+        lines = CONTROL_GROUP_FILE.read_text().splitlines()
     except OSError:
         return []
-    folder = CONTROL_GROUP_ROOT / own
-    groups = [folder, *folder.parents]
-    return [
-        spare
-        for group in groups[: groups.index(CONTROL_GROUP_ROOT) + 1]
-        if (spare := _spare(group)) is not None
-    ]
+    own = next((Path(line[4:]) for line in lines if line.startswith("0::/")), Path())
+    # A group outside of our namespace shows as "..", which is nothing to look into.
+    groups = [own, *own.parents] if ".." not in own.parts else [Path()]
+    return [spare for group in groups if (spare := _spare(CONTROL_GROUP_ROOT / group)) is not None]
 
 
 def _spare(group: Path) -> int | None:

@@ -95,6 +95,7 @@ class ChoiceWriter:
 
     def take(self, token_id: int, logprobs: SampledLogprobs | None) -> None:
         """Add a sampled token; sets `finish_reason` when it is the last."""
+        assert self.finish_reason is None, "a token came after the end"
         self.token_ids.append(token_id)
         if logprobs is not None:
             self._logprobs.append(logprobs)

@@ -28,6 +28,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from sidecar.executors.base import (
     BLOCK_SIZE,
@@ -94,6 +95,8 @@ class ScriptedExecutor:
     def __init__(self, script: Script | None = None, controls: Controls | None = None) -> None:
         self.controls = controls or Controls()
         self.computed_tokens = 0
+        self.mismatches: list[CacheMismatch] = []
+        """Every mismatch that was raised; the engine may survive one by computing rows alone."""
         self._script = script or answer_chat
         self._blocks: list[list[_Slot | None]] = []
 
@@ -111,7 +114,11 @@ class ScriptedExecutor:
         if self.controls.before_execute is not None:
             self.controls.before_execute(batch)
         self._check_writes(batch.rows)
-        return ExecutionResult([self._run(row) for row in batch.rows])
+        # All rows are read before any is written: none may lean on what this very step computes.
+        known = [self._read(row) for row in batch.rows]
+        return ExecutionResult(
+            [self._run(row, *cached) for row, cached in zip(batch.rows, known, strict=True)]
+        )
 
     def copy_blocks(self, pairs: Sequence[tuple[int, int]]) -> None:
         """Copy whole blocks."""
@@ -140,17 +147,16 @@ class ScriptedExecutor:
     def _check_writes(self, rows: Sequence[ExecutionRow]) -> None:
         for index, row in enumerate(rows):
             if len(set(row.block_table)) != len(row.block_table):
-                raise CacheMismatch(f"row {index} has a block twice in its table: {row.block_table}")
+                self._complain(f"row {index} has a block twice in its table: {row.block_table}")
             end = row.start + len(row.token_ids)
             written = set(row.block_table[row.start // BLOCK_SIZE : -(-end // BLOCK_SIZE)])
             for other_index, other in enumerate(rows):
                 if other is not row and written.intersection(other.block_table):
-                    raise CacheMismatch(f"row {index} writes a block of row {other_index}")
+                    self._complain(f"row {index} writes a block of row {other_index}")
 
-    def _run(self, row: ExecutionRow) -> RowResult:
+    def _run(self, row: ExecutionRow, tokens: list[int], fingerprint: int) -> RowResult:
         if row.cancel[0]:
             return RowResult(cancelled=True)
-        tokens, fingerprint = self._read(row)
         for position, token_id in enumerate(row.token_ids, row.start):
             fingerprint = _mix(fingerprint, token_id)
             block = self._blocks[row.block_table[position // BLOCK_SIZE]]
@@ -170,15 +176,17 @@ class ScriptedExecutor:
         fingerprint = 0
         for position in range(row.start):
             slot = self._blocks[row.block_table[position // BLOCK_SIZE]][position % BLOCK_SIZE]
-            if slot is not None:
-                fingerprint = _mix(fingerprint, slot.token_id)
-            if slot is None or slot.position != position or slot.fingerprint != fingerprint:
+            token_id = -1 if slot is None else slot.token_id
+            fingerprint = _mix(fingerprint, token_id)
+            if slot != _Slot(position, token_id, fingerprint):
                 block = row.block_table[position // BLOCK_SIZE]
-                raise CacheMismatch(
-                    f"position {position} in block {block} holds {slot}, not this row's token"
-                )
-            tokens.append(slot.token_id)
+                self._complain(f"position {position} in block {block} holds {slot}, not this row's token")
+            tokens.append(token_id)
         return tokens, fingerprint
+
+    def _complain(self, what: str) -> NoReturn:
+        self.mismatches.append(CacheMismatch(what))
+        raise self.mismatches[-1]
 
     def _sample(self, row: ExecutionRow, tokens: list[int]) -> RowResult:
         sampling = row.sampling

@@ -1,5 +1,9 @@
 """Engines on the scripted executor, for tests of everything above executors."""
 
+import time
+from collections.abc import Callable
+from typing import Any
+
 from sidecar.engine.config import EngineConfig
 from sidecar.engine.inference_engine import InferenceEngine
 from sidecar.engine.loading import LoadedModel, load_source
@@ -7,7 +11,7 @@ from sidecar.executors.base import BLOCK_SIZE
 from sidecar.executors.scripted import Controls, Script, ScriptedExecutorKind, scripted_model
 
 
-def scripted_config(*, blocks: int = 64, **settings: object) -> EngineConfig:
+def scripted_config(*, blocks: int = 64, **settings: Any) -> EngineConfig:
     """Settings with a cache of `blocks` blocks, checked after every step."""
     defaults = {
         "executor": "scripted",
@@ -15,7 +19,7 @@ def scripted_config(*, blocks: int = 64, **settings: object) -> EngineConfig:
         "context_length": blocks * BLOCK_SIZE,
         "check_integrity": True,
     }
-    return EngineConfig(**{**defaults, **settings})  # type: ignore[arg-type]
+    return EngineConfig(**{**defaults, **settings})
 
 
 def scripted_loaded(
@@ -28,8 +32,12 @@ def scripted_loaded(
 
 
 def scripted_engine(
-    script: Script | None = None, controls: Controls | None = None, *, blocks: int = 64, **settings: object
+    script: Script | None = None,
+    controls: Controls | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    **settings: Any,
 ) -> InferenceEngine:
-    """An engine whose tokens come from `script`."""
-    config = scripted_config(blocks=blocks, **settings)
-    return InferenceEngine(config, model=scripted_loaded(config, script, controls))
+    """An engine whose tokens come from `script`; `settings` as for `scripted_config`."""
+    config = scripted_config(**settings)
+    return InferenceEngine(config, model=scripted_loaded(config, script, controls), clock=clock)
