@@ -106,20 +106,21 @@ class ChoiceWriter:
         elif token_id in self._stop_tokens:
             self.finish(FinishReason.STOP_SEQUENCE, matched_stop=token_id)
         else:
-            self._write(self._detokenizer.push(token_id))
-            if self.finish_reason is None and self._completes_constraint(token_id):
+            if self._write(self._detokenizer.push(token_id)):
+                return
+            if self._completes_constraint(token_id):
                 self.finish(FinishReason.STOP)
-            elif self.finish_reason is None and len(self.token_ids) >= self._max_tokens:
+            elif len(self.token_ids) >= self._max_tokens:
                 self.finish(FinishReason.LENGTH)
 
     def finish(self, reason: FinishReason, *, matched_stop: str | int | None = None) -> None:
         """End the choice; text that was held back is released, and may still complete a stop string."""
-        self._write(self._detokenizer.flush())
-        if self.finish_reason is None:
-            if self._stops is not None:
-                self._texts.append(self._stops.flush())
-            self.finish_reason = reason
-            self._matched_stop = matched_stop
+        if self._write(self._detokenizer.flush()):
+            return
+        if self._stops is not None:
+            self._texts.append(self._stops.flush())
+        self.finish_reason = reason
+        self._matched_stop = matched_stop
 
     def abandon(self) -> None:
         """End the choice with an error, touching nothing that may be broken."""
@@ -159,16 +160,19 @@ class ChoiceWriter:
         self._constraint.advance(token_id)
         return self._constraint.is_complete()
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str) -> bool:
+        """Add text; whether it completed a stop string and so ended the choice."""
         # The first `min_tokens` tokens end nothing, neither by themselves nor by their text.
         if self._stops is None or len(self.token_ids) <= self._params.min_tokens:
             self._texts.append(text)
-            return
+            return False
         match = self._stops.push(text)
         self._texts.append(match.text)
-        if match.matched is not None:
-            self.finish_reason = FinishReason.STOP_SEQUENCE
-            self._matched_stop = match.matched
+        if match.matched is None:
+            return False
+        self.finish_reason = FinishReason.STOP_SEQUENCE
+        self._matched_stop = match.matched
+        return True
 
 
 def _has_penalties(params: GenerationParams) -> bool:
