@@ -1,5 +1,6 @@
 """Tokenizers from files that are corrupt or made to hurt: a tokenizer that works, or a typed error."""
 
+import contextlib
 import copy
 import json
 from pathlib import Path
@@ -68,6 +69,15 @@ def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
+def put(document: Any, path: tuple[Any, ...], value: Any) -> None:
+    """Set a value, unless an earlier change took its place away."""
+    node = document
+    with contextlib.suppress(KeyError, IndexError, TypeError):
+        for key in path[:-1]:
+            node = node[key]
+        node[path[-1]] = value
+
+
 DOCUMENT = json.loads(tiny_tokenizer(300).json)
 PLACES = places(DOCUMENT)
 
@@ -77,13 +87,7 @@ PLACES = places(DOCUMENT)
 def test_changed_tokenizer_json(scratch: Path, changes: list[tuple[tuple[Any, ...], Any]]) -> None:
     document = copy.deepcopy(DOCUMENT)
     for path, value in changes:
-        node = document
-        for key in path[:-1]:
-            known = isinstance(node, dict) and key in node
-            known = known or (isinstance(node, list) and isinstance(key, int) and key < len(node))
-            node = node[key] if known else None
-        if isinstance(node, dict) or (isinstance(node, list) and path[-1] < len(node)):
-            node[path[-1]] = copy.deepcopy(value)
+        put(document, path, copy.deepcopy(value))
     file = scratch / "tokenizer.json"
     file.write_text(json.dumps(document))
     use(TokenizerSource(json_path=file, bos_token_id=1, eos_token_ids=(2,)))
