@@ -99,10 +99,10 @@ def _convert(
     cancelled: Callable[[], bool],
 ) -> None:
     job = {
-        "path": str(source.path),
+        "path": str(source.path.absolute()),
         "executor": key.executor,
         "quantization": key.quantization,
-        "target": str(target),
+        "target": str(target.absolute()),
     }
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(_DROPPED_VARIABLES)

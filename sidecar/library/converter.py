@@ -15,7 +15,7 @@ from sidecar.executors.registry import executor_kind
 from sidecar.library.convert import MAX_LINE_BYTES
 from sidecar.models.open import open_model
 
-_NICENESS = 5
+_NICENESS = 2
 """Other models go on serving meanwhile; their threads come first."""
 _ABANDONED = 3
 

@@ -12,6 +12,7 @@ import pytest
 
 from sidecar.config import LibrarySettings
 from sidecar.errors import Cancelled, ModelLoadFailed, Unsupported
+from sidecar.executors import registry
 from sidecar.executors.base import ConvertedModel
 from sidecar.library import convert
 from sidecar.library.convert import converted_cache, prepare_model
@@ -210,3 +211,20 @@ def test_the_real_command_answers_a_job_it_cannot_read() -> None:
         process.stdin.flush()
         assert b'"error": "invalid_message"' in process.stdout.readline()
         assert process.wait(DEADLINE) == 1
+
+
+def test_the_real_converter_fills_the_cache_for_the_torch_executor(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the torch executor is not installed")
+    kind = registry.executor_kind("torch")
+    source = open_model(write_tiny_llama(tmp_path / "tiny.gguf", quantization="Q4_1"))
+    settings = LibrarySettings(cache_dir=tmp_path / "cache")
+    seen: list[float] = []
+    assert kind.needs_conversion(source, "int8")
+    model = prepare_model(
+        source, kind, "int8", settings, lambda fraction, stage: seen.append(fraction), lambda: False
+    )
+    assert model.folder is not None
+    assert sum(file.stat().st_size for file in model.folder.iterdir()) > source.config.parameter_count
+    assert seen[-1] == 1.0
+    [entry] = converted_cache(settings).entries()
+    assert (entry.executor, entry.quantization, entry.folder) == ("torch", "int8", model.folder)
