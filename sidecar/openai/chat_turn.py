@@ -77,8 +77,8 @@ class ChatTurn:
         """Take what one engine step made."""
         self._usage = output.usage
         self._timings = output.timings
-        if output.prefill is not None:
-            self.tell(PrefillEvent(done=output.prefill.done, total=output.prefill.total))
+        for event in progress_events(output):
+            self.tell(event)
         for chunk in output.chunks:
             self._take_chunk(chunk, token_bytes)
         if output.finished and output.error is None and self._include_usage and self._sink is not None:
@@ -143,6 +143,16 @@ class ChatTurn:
                 usage=usage,
             )
         )
+
+
+def progress_events(output: GenerationOutput) -> list[QueuedEvent | PrefillEvent]:
+    """What an output says of the time before the first token."""
+    events: list[QueuedEvent | PrefillEvent] = []
+    if output.queue_position is not None and not output.finished:
+        events.append(QueuedEvent(position=output.queue_position))
+    if output.prefill is not None:
+        events.append(PrefillEvent(done=output.prefill.done, total=output.prefill.total))
+    return events
 
 
 def to_chat_finish_reason(reason: FinishReason | None) -> ChatFinishReason | None:

@@ -12,12 +12,12 @@ from sidecar.generation import (
     SampledLogprobs,
     TokenLogprob,
 )
-from sidecar.openai.chat_turn import to_timings, to_usage
+from sidecar.openai.chat_turn import progress_events, to_timings, to_usage
 from sidecar.openai.local import EngineSource
 from sidecar.openai.parameters import sampling_to_generation_params
 from sidecar.service.context import RequestContext
 from sidecar.service.dispatcher import Handler
-from sidecar_protocol.common import OverflowEvent, PrefillEvent
+from sidecar_protocol.common import OverflowEvent
 from sidecar_protocol.generate import (
     GenerateChoice,
     GenerateChunkEvent,
@@ -83,19 +83,19 @@ class _Transcript:
         if output.dropped_tokens and not self._last.dropped_tokens:
             context.emit(OverflowEvent(dropped_tokens=output.dropped_tokens))
         self._last = output
-        if output.prefill is not None:
-            context.emit(PrefillEvent(done=output.prefill.done, total=output.prefill.total))
-        for chunk in output.chunks:
-            event = self._chunk_event(chunk)
-            choice = self._choices[chunk.choice]
-            choice.text += event.text
-            choice.token_ids.extend(event.token_ids)
-            choice.matched_stop = event.matched_stop
-            if event.finish_reason is not None:
-                choice.finish_reason = event.finish_reason
-            if choice.logprobs is not None:
-                choice.logprobs.extend(event.logprobs or [])
+        for event in progress_events(output):
             context.emit(event)
+        for chunk in output.chunks:
+            added = self._chunk_event(chunk)
+            choice = self._choices[chunk.choice]
+            choice.text += added.text
+            choice.token_ids.extend(added.token_ids)
+            choice.matched_stop = added.matched_stop
+            if added.finish_reason is not None:
+                choice.finish_reason = added.finish_reason
+            if choice.logprobs is not None:
+                choice.logprobs.extend(added.logprobs or [])
+            context.emit(added)
         if output.error is not None:
             raise output.error
 

@@ -6,7 +6,7 @@ import pytest
 
 from sidecar_client import Engine, errors
 from sidecar_protocol.chat import ChatChunkEvent
-from sidecar_protocol.common import LoadingEvent, OverflowEvent, PrefillEvent
+from sidecar_protocol.common import LoadingEvent, OverflowEvent, PrefillEvent, QueuedEvent
 
 
 def says(text: str, role: str = "user") -> dict[str, str]:
@@ -33,6 +33,20 @@ async def test_a_long_prompt_tells_how_far_it_is_read(engine: Engine) -> None:
     assert {event.total for event in progress} == {completion.usage.prompt_tokens}
     assert [event.done for event in progress] == sorted({event.done for event in progress})
     assert 0 < progress[0].done < progress[0].total
+
+
+async def test_a_request_that_waits_is_told_its_place(engine: Engine) -> None:
+    await engine.models.load(model="default")
+    busy = [engine.chat.stream(messages=[says("slow 5 talk")]) for _ in range(32)]
+    async with asyncio.timeout(20):
+        while (await engine.stats()).models[0].running < len(busy):
+            continue
+    waiting = engine.chat.stream(messages=[says("count 1")])
+    events = aiter(waiting)
+    assert await anext(events) == QueuedEvent(position=0)
+    for stream in busy:
+        await stream.aclose()
+    assert (await waiting.result()).choices[0].message.content == "1"
 
 
 async def test_without_stream_the_result_is_whole(engine: Engine) -> None:
