@@ -158,6 +158,8 @@ class EnginePool:
         assert loading is not None
         if progress is not None:
             slot.listeners.append(progress)
+            if slot.progress is not None:
+                progress(slot.progress)
         slot.waiters += 1
         try:
             return await asyncio.shield(loading)
@@ -171,6 +173,7 @@ class EnginePool:
                 slot.listeners.remove(progress)
             if slot.waiters == 0 and not loading.done():
                 loading.cancel()
+                await asyncio.wait([loading])
 
     def _settle(self, key: str, slot: _Slot, loading: asyncio.Task[AsyncInferenceEngine]) -> None:
         if loading.cancelled():
@@ -210,8 +213,8 @@ class EnginePool:
     def _remaining_budget(self, config: EngineConfig) -> int | None:
         if config.memory_budget_bytes is None:
             return None
-        infos = [slot.engine.model_info for slot in self._slots.values() if slot.engine is not None]
-        used = sum(info.weights_bytes + info.cache_bytes for info in infos)
+        engines = [slot.engine for slot in self._slots.values() if slot.engine is not None]
+        used = sum(engine.model_info.memory_bytes for engine in engines)
         return max(1, config.memory_budget_bytes - used)
 
     def _refuse_when_closing(self) -> None:

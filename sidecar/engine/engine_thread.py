@@ -59,6 +59,7 @@ class EngineThread:
         self._seats: list[EngineSeat] = []
         self._outbox: list[Callable[[], None]] = []
         self._stepping: tuple[EngineSeat, float] | None = None
+        self._ending = False
         self._ended: asyncio.Future[None] | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -71,7 +72,11 @@ class EngineThread:
 
     def submit(self, seat: EngineSeat, request: InferenceRequest) -> None:
         """Queue a request. It ends in a finished GenerationOutput, or in a Refusal."""
-        self._commands.put(lambda: self._submit(seat, request))
+        if self._ended is None:
+            self._commands.put(lambda: self._submit(seat, request))
+        else:
+            refusal = Refusal(request.request_id or "", _unloaded(seat))
+            self._loop.call_soon(lambda: seat.deliver([refusal]))
 
     def cancel(self, seat: EngineSeat, request_id: RequestId) -> None:
         """End a request; unknown and finished ones are ignored. A step that runs gives its row up."""
@@ -81,6 +86,9 @@ class EngineThread:
 
     async def detach(self, seat: EngineSeat, *, drain: bool = False) -> None:
         """Close an engine, after its requests have ended (`drain`) or by cancelling them."""
+        if self._ended is not None:
+            await asyncio.shield(self._ended)
+            return
         closed = self._loop.create_future()
         self._commands.put(lambda: self._begin_closing(seat, closed, drain=drain))
         await asyncio.shield(closed)
@@ -102,7 +110,7 @@ class EngineThread:
         return EngineActivity(seat.engine.phase, time.monotonic() - started, seat.engine.model_info.name)
 
     def _run(self) -> None:
-        while self._seats or self._ended is None:
+        while self._seats or not self._ending:
             self._take_commands()
             for seat in tuple(self._seats):
                 if seat.engine.has_unfinished_requests():
@@ -111,8 +119,8 @@ class EngineThread:
                     self._close(seat)
             if self._outbox and not self._hand_over():
                 return
-        ended = self._ended
-        self._loop.call_soon_threadsafe(ended.set_result, None)
+        if self._ended is not None:
+            self._loop.call_soon_threadsafe(_resolve, self._ended)
 
     def _take_commands(self) -> None:
         if not any(seat.engine.has_unfinished_requests() or seat.closed for seat in self._seats):
@@ -130,9 +138,7 @@ class EngineThread:
             if seat.failure is not None:
                 raise seat.failure
             if seat.closed is not None or seat not in self._seats:
-                raise ModelNotLoaded(
-                    f"model {seat.engine.model_info.name!r} is being unloaded; load it again"
-                )
+                raise _unloaded(seat)
             seat.engine.add_request(request)
         except SidecarError as error:
             self._send(seat, [Refusal(request_id, error)])
@@ -183,6 +189,7 @@ class EngineThread:
             seat.engine.cancel_all()
 
     def _begin_ending(self) -> None:
+        self._ending = True
         for seat in self._seats:
             seat.engine.cancel_all()
             if seat.closed is None:
@@ -199,6 +206,10 @@ class EngineThread:
                 "the engine of model %r could not be closed cleanly", seat.engine.model_info.name
             )
         self._outbox.append(lambda: _resolve(closed))
+
+
+def _unloaded(seat: EngineSeat) -> ModelNotLoaded:
+    return ModelNotLoaded(f"model {seat.engine.model_info.name!r} is being unloaded; load it again")
 
 
 def _run_all(deliveries: list[Callable[[], None]]) -> None:

@@ -29,6 +29,8 @@ class ModelInfo:
     cache_tokens: int
     cache_bytes: int
     weights_bytes: int
+    memory_bytes: int
+    """Estimate of everything it takes: weights, cache, working space."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

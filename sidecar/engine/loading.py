@@ -42,7 +42,7 @@ class LoadedModel:
 def model_identity(config: EngineConfig) -> ModelIdentity:
     """Which model `config` means; touches the disk. Raises NotFound."""
     if config.executor == SCRIPTED:
-        return ModelIdentity(SCRIPTED, config.model)
+        return ModelIdentity(f"{SCRIPTED}:{config.model}", config.model)
     entry = resolve_model(config.model, config.library)
     return ModelIdentity(str(entry.path), entry.name)
 
@@ -111,6 +111,9 @@ def load_source(
             cache_tokens=layout.blocks * layout.block_size,
             cache_bytes=layout.blocks * layout.bytes_per_block,
             weights_bytes=estimate.weights_bytes,
+            memory_bytes=estimate.weights_bytes
+            + estimate.overhead_bytes
+            + plan.blocks * estimate.bytes_per_block,
         ),
         tokenizer=tokenizer,
         executor=executor,

@@ -130,7 +130,7 @@ class ConvertedModel:
 
 
 class Executor(Protocol):
-    """Runs one loaded model. Every call after `load` comes from one thread, the engine's."""
+    """Runs one loaded model. After `load` and `allocate_cache` every call comes from the engine thread."""
 
     @property
     def name(self) -> str:
