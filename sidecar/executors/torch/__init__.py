@@ -1,0 +1,1 @@
+"""The torch executor: runs models on any device that torch knows, and is the reference for the others."""

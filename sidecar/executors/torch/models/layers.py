@@ -1,0 +1,26 @@
+"""Layers that architectures share."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+class RMSNorm:
+    """x / sqrt(mean(x²) + epsilon) * weight, over the last axis. Zhang & Sennrich (2019)."""
+
+    __slots__ = ("epsilon", "weight")
+
+    def __init__(self, weight: Tensor, epsilon: float) -> None:
+        self.weight = weight
+        self.epsilon = epsilon
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """float32 [tokens, hidden size] to the same."""
+        scale = hidden.square().mean(dim=-1, keepdim=True).add_(self.epsilon).rsqrt_()
+        return torch.mul(hidden, scale).mul_(self.weight)
+
+
+def swiglu(gate_up: Tensor) -> Tensor:
+    """SiLU(gate) * up for float32 [tokens, 2 * intermediate size], gate first. Shazeer (2020)."""
+    gate, up = gate_up.chunk(2, dim=-1)
+    return functional.silu(gate).mul_(up)

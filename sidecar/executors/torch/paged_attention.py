@@ -1,0 +1,167 @@
+"""Attention of a step's rows over a cache that lies in blocks.
+
+Knows blocks, slots and masks; nothing of weights or sampling. A step's tokens
+are one flat list, cut into segments:
+
+* decode: rows that compute one token each, grouped by length, one call a layer;
+* prefill: one row that computes several tokens, one call a layer.
+
+A segment reads its keys and values through a span: a plain view when its
+blocks lie side by side (nothing is copied), otherwise blocks gathered into one
+tensor. Keys have fewer heads than queries (grouped-query attention); a group's
+queries are handed over as if they were neighbouring tokens.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sidecar.executors.base import BLOCK_SIZE
+
+LONG_RUN_TOKENS = 1024
+"""A decode row of adjacent blocks this long is read in place by a call of its own; gathering would cost more."""
+
+
+class Span(Protocol):
+    """What a segment reads of the cache, the same in every layer."""
+
+    def read(self, layer: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values, each [rows, key heads, length, head_dim], of a layer [2 * key heads, blocks, 16, head_dim]."""
+
+
+class RunSpan:
+    """One row whose blocks are adjacent."""
+
+    __slots__ = ("begin", "end")
+
+    def __init__(self, first_block: int, length: int) -> None:
+        self.begin = first_block * BLOCK_SIZE
+        self.end = self.begin + length
+
+    def read(self, layer: Tensor) -> tuple[Tensor, Tensor]:
+        """See Span."""
+        run = layer.flatten(1, 2)[None, :, self.begin : self.end]
+        keys, values = run.chunk(2, dim=1)
+        return keys, values
+
+
+class GatheredSpan:
+    """Rows whose blocks lie anywhere, all padded to the longest."""
+
+    __slots__ = ("gathered", "indices", "rows")
+
+    def __init__(self, tables: Sequence[Sequence[int]], layer: Tensor) -> None:
+        heads, blocks = layer.shape[:2]
+        length = max(map(len, tables))
+        # A row's own block serves as padding: what it holds is finite whatever other rows computed.
+        padded = torch.tensor([[*table, *[table[0]] * (length - len(table))] for table in tables])
+        first = torch.arange(heads) * blocks
+        self.rows = len(tables)
+        self.indices = (first[:, None] + padded.flatten()).flatten().to(layer.device)
+        self.gathered = layer.new_empty((len(self.indices), layer[0, 0].numel()))
+
+    def read(self, layer: Tensor) -> tuple[Tensor, Tensor]:
+        """See Span. The next call overwrites what this one gave."""
+        heads, _, _, head_dim = layer.shape
+        torch.index_select(layer.flatten(2).flatten(0, 1), 0, self.indices, out=self.gathered)
+        blocks = self.gathered.view(heads, self.rows, -1, head_dim).transpose(0, 1)
+        keys, values = blocks.chunk(2, dim=1)
+        return keys, values
+
+
+class DecodeSegment:
+    """Rows of one token each; `lengths` counts the tokens each attends to, its own included."""
+
+    __slots__ = ("mask", "span")
+
+    def __init__(self, tables: Sequence[Sequence[int]], lengths: Sequence[int], layer: Tensor) -> None:
+        self.span: Span
+        self.mask: Tensor | None = None
+        if len(tables) == 1 and is_run(tables[0]):
+            self.span = RunSpan(tables[0][0], lengths[0])
+            return
+        self.span = GatheredSpan(tables, layer)
+        positions = torch.arange(max(map(len, tables)) * BLOCK_SIZE)
+        visible = positions < torch.tensor(lengths)[:, None]
+        self.mask = additive_mask(visible, layer)[:, None, None]
+
+    def attend(self, queries: Tensor, layer: Tensor) -> Tensor:
+        """`queries` [rows, heads, head_dim] to [rows, heads * head_dim]."""
+        keys, values = self.span.read(layer)
+        grouped = queries.unflatten(1, (keys.shape[1], -1))
+        return functional.scaled_dot_product_attention(grouped, keys, values, attn_mask=self.mask).flatten(1)
+
+
+class PrefillSegment:
+    """One row that computes `count` tokens from position `start` on, each seeing all before it and itself."""
+
+    __slots__ = ("mask", "span")
+
+    def __init__(self, table: Sequence[int], start: int, count: int, layer: Tensor) -> None:
+        length = start + count
+        self.span: Span = RunSpan(table[0], length) if is_run(table) else GatheredSpan([table], layer)
+        padded = length if is_run(table) else len(table) * BLOCK_SIZE
+        self.mask: Tensor | None = None
+        if start or padded != length:
+            visible = torch.arange(padded) <= torch.arange(start, length)[:, None]
+            self.mask = additive_mask(visible, layer)
+
+    def attend(self, queries: Tensor, layer: Tensor) -> Tensor:
+        """`queries` [tokens, heads, head_dim] to [tokens, heads * head_dim]."""
+        keys, values = self.span.read(layer)
+        attended = functional.scaled_dot_product_attention(
+            queries.transpose(0, 1)[None],
+            keys,
+            values,
+            attn_mask=self.mask,
+            is_causal=self.mask is None,
+            enable_gqa=True,
+        )
+        return attended[0].transpose(0, 1).flatten(1)
+
+
+Segment = DecodeSegment | PrefillSegment
+
+
+def is_run(table: Sequence[int]) -> bool:
+    """Whether blocks lie side by side in ascending order."""
+    return table[-1] - table[0] == len(table) - 1 and all(
+        block == table[0] + offset for offset, block in enumerate(table)
+    )
+
+
+def additive_mask(visible: Tensor, layer: Tensor) -> Tensor:
+    """0 where `visible`, minus infinity elsewhere, in the cache's type and on its device."""
+    mask = torch.zeros(visible.shape, dtype=layer.dtype)
+    return mask.masked_fill_(~visible, float("-inf")).to(layer.device)
+
+
+def group_by_length(lengths: Sequence[int], runs: Sequence[bool]) -> list[list[int]]:
+    """Cut rows, given in ascending order of length, into groups that share one call.
+
+    A group is padded to its longest row, so it holds lengths of one bucket
+    (256, 384, 512, 768, 1024, … tokens): a third of the work is wasted at most.
+    Long runs stand alone.
+    """
+    groups: list[list[int]] = []
+    last_bucket = -1
+    for row, length in enumerate(lengths):
+        alone = runs[row] and length >= LONG_RUN_TOKENS
+        bucket = -1 if alone else _bucket(length)
+        if alone or bucket != last_bucket:
+            groups.append([])
+        groups[-1].append(row)
+        last_bucket = bucket
+    return groups
+
+
+def _bucket(length: int) -> int:
+    bound = 16 * BLOCK_SIZE
+    while bound < length:
+        if bound * 3 // 2 >= length:
+            return bound * 3 // 2
+        bound *= 2
+    return bound

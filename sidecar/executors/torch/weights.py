@@ -1,0 +1,89 @@
+"""A model's weights ready to run: matrices from a converted file or the model's own, vectors from the model file."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sidecar.errors import InvalidModelFile, ModelLoadFailed
+from sidecar.executors.base import ConvertedModel
+from sidecar.executors.torch.convert import WEIGHTS_FILE, check_rotary
+from sidecar.executors.torch.dequantize import dequantize
+from sidecar.executors.torch.formats import Piece, needs_conversion, pieces
+from sidecar.executors.torch.linear.base import Linear, StackedLinear, rotary_order
+from sidecar.executors.torch.views import stored_view
+from sidecar.executors.torch.weight_layout import Matrix, MatrixPart
+from sidecar.models.safetensors import SafetensorsTensor, read_safetensors
+
+
+class ModelWeights:
+    """Hands out a model's weights on `device`; on a CPU matrices stay views of their mapped file."""
+
+    def __init__(self, model: ConvertedModel, device: torch.device) -> None:
+        """Raises ModelLoadFailed when the model should have been converted and was not."""
+        self._source = model.source
+        self._quantization = model.quantization
+        self._device = device
+        self._file: dict[str, SafetensorsTensor] | None = None
+        check_rotary(model.source)
+        if model.folder is not None:
+            self._path = model.folder / WEIGHTS_FILE
+            self._file = read_safetensors(self._path)
+        elif needs_conversion(model.source, model.quantization):
+            raise ModelLoadFailed(
+                f"{model.source.path}: must be converted before it runs as {model.quantization}"
+            )
+
+    def matrix(self, matrix: Matrix) -> Linear:
+        """A matrix of the layout. Raises InvalidModelFile when the converted file does not hold it."""
+        bias = self._bias(matrix) if matrix.has_bias else None
+        row = 0
+        loaded = []
+        for piece in self._pieces(matrix):
+            tensors = self._converted(piece) if self._file is not None else self._original(piece)
+            part_bias = None if bias is None else bias[row : row + piece.rows]
+            loaded.append(piece.format.load(tensors, part_bias, self._device))
+            row += piece.rows
+        return loaded[0] if len(loaded) == 1 else StackedLinear(loaded)
+
+    def vector(self, name: str) -> Tensor:
+        """A norm or another small tensor of the model file, float32."""
+        return dequantize(self._source.tensors[name]).clone().to(self._device)
+
+    def optional_vector(self, name: str) -> Tensor | None:
+        """The same; None when the file has no tensor of that name."""
+        return self.vector(name) if name in self._source.tensors else None
+
+    def _pieces(self, matrix: Matrix) -> list[Piece]:
+        found = pieces(matrix, self._source, self._quantization)
+        if self._file is not None:
+            return list(found)
+        return [
+            Piece(piece.name, piece.format, (part,), piece.columns) for piece in found for part in piece.parts
+        ]
+
+    def _original(self, piece: Piece) -> dict[str, Tensor]:
+        return {"weight": stored_view(self._source.tensors[piece.parts[0].source])}
+
+    def _converted(self, piece: Piece) -> dict[str, Tensor]:
+        file = self._file or {}
+        tensors = {}
+        for suffix, spec in piece.format.tensors(piece.rows, piece.columns).items():
+            found = file.get(f"{piece.name}.{suffix}")
+            stored = found.stored_tensor() if found else None
+            view = stored_view(stored) if stored else None
+            if view is None or view.dtype != spec.dtype or view.shape != spec.shape:
+                raise InvalidModelFile(
+                    self._path, f"has no tensor {piece.name}.{suffix} of {spec.dtype} {list(spec.shape)}"
+                )
+            tensors[suffix] = view
+        return tensors
+
+    def _bias(self, matrix: Matrix) -> Tensor:
+        return torch.cat([self._part_bias(part) for part in matrix.parts])
+
+    def _part_bias(self, part: MatrixPart) -> Tensor:
+        bias = dequantize(self._source.tensors[part.source.removesuffix("weight") + "bias"])
+        if part.rotary_heads and self._source.permuted_qk:
+            return bias[rotary_order(part.rows, part.rotary_heads)]
+        return bias
