@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.bench.engines import MODEL
 from benchmarks.bench.footprint import measure_footprint
 from benchmarks.bench.overhead import measure_overhead
-from benchmarks.bench.rows import RESULTS, BenchResults, Row, Verdict, load_results
+from benchmarks.bench.rows import RESULTS, BenchResults, Verdict, load_results
 from benchmarks.bench.start import measure_start
 from benchmarks.bench.throughput import measure_throughput
 from benchmarks.folders import DOCUMENT
@@ -30,13 +30,8 @@ def main() -> None:
     if arguments.write_docs:
         write_docs()
         return
-    results = BenchResults(
-        machine=this_machine(),
-        model=MODEL,
-        other_load_percent=other_load_percent(3.0),
-        quick=arguments.quick,
-        rows=asyncio.run(_measure(quick=arguments.quick)),
-    )
+    results = BenchResults(this_machine(), MODEL, [], arguments.quick, [])
+    asyncio.run(_measure(results))
     results.save()
     missed = sum(row.verdict is Verdict.MISSED for row in results.rows)
     print(f"\n{results.report()}\n\n{missed} bars missed; kept in {RESULTS}")
@@ -53,9 +48,9 @@ def write_docs() -> None:
     print(f"written into {DOCUMENT}")
 
 
-async def _measure(*, quick: bool) -> list[Row]:
+async def _measure(results: BenchResults) -> None:
+    quick = results.quick
     repeats = 1 if quick else 3
-    rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for what, measuring in (
@@ -67,10 +62,10 @@ async def _measure(*, quick: bool) -> list[Row]:
             ("the protocol", measure_overhead(folder, repeats=repeats)),
             ("speed", measure_throughput(folder, rounds=1 if quick else 5)),
         ):
+            results.other_load_percent.append(other_load_percent())
             started = time.perf_counter()
-            rows += await measuring
+            results.rows += await measuring
             print(f"measured {what} in {time.perf_counter() - started:.0f} s", flush=True)
-    return rows
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from benchmarks.folders import CACHE_DIR
 from benchmarks.machine import usable_cores
 from benchmarks.peers.child import ContestantProcess
 from benchmarks.peers.environment import OURS
-from sidecar.engine.config import DEFAULT_MODEL
+from sidecar.library.resolve import DEFAULT_MODEL
 from sidecar_client import Engine
 from sidecar_client.engine import Opening
 

@@ -69,20 +69,23 @@ class BenchResults(msgspec.Struct):
 
     machine: Machine
     model: str
-    other_load_percent: float
+    other_load_percent: list[float]
+    """How busy the machine was with other work, before each part."""
     quick: bool
     rows: list[Row]
 
     def report(self) -> str:
         """The run as Markdown."""
+        load = summarize(self.other_load_percent)
         parts = [
             self.machine.sentence()
-            + f". Model: {self.model}. Other work on the machine: {self.other_load_percent:.0f} %.",
+            + f". Model: {self.model}. Other work on the machine: "
+            + f"{load.median:.0f} % ({load.low:.0f}–{load.high:.0f}).",
             markdown_table(
                 ["", "median", "lowest – highest", "bar", "verdict"], [row.cells() for row in self.rows]
             ),
         ]
-        if self.other_load_percent > QUIET_PERCENT:
+        if load.high > QUIET_PERCENT:
             parts.insert(1, "**The machine was busy with other work: do not trust these numbers.**")
         return "\n\n".join(parts)
 

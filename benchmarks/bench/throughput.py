@@ -1,6 +1,7 @@
 """Tokens per second: the engine directly, and the same work through the protocol, in turn."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.bench.engines import MODEL, open_direct, open_sidecar
@@ -14,10 +15,12 @@ PROTOCOL_BAR = Bar(95, at_least=True)
 DIRECT_CASES = (decode(1, 64, 96), decode(8, 64, 32), decode(32, 64, 16), prefill(32, 6), prefill(512, 2))
 ANSWER_TOKENS = {1: 128, 32: 48}
 """Tokens of each answer, by the number of streams."""
+PART_SECONDS = 60.0
+"""For each of direct speed, one stream, 32 streams."""
 
 
 async def measure_throughput(folder: Path, *, rounds: int) -> list[Row]:
-    """Rows of direct speed, and of the protocol's share of it."""
+    """Rows of direct speed, and of the protocol's share of it; fewer rounds where they take too long."""
     direct = open_direct()
     try:
         async with open_sidecar(folder) as engine:
@@ -32,7 +35,7 @@ async def measure_throughput(folder: Path, *, rounds: int) -> list[Row]:
 
 def _measure_direct(direct: ContestantProcess, rounds: int) -> list[Row]:
     speeds: dict[Case, list[float]] = {case: [] for case in DIRECT_CASES}
-    for round_number in range(rounds):
+    for round_number in _rounds(rounds):
         for case, found in speeds.items():
             found.append(_direct_speed(direct, case, round_number))
     return [row(f"{case.name}: direct", "tokens/s", found) for case, found in speeds.items()]
@@ -47,7 +50,7 @@ async def _measure_protocol(
     _direct_speed(direct, case, rounds)
     await chat_speed(engine, case, rounds)
     directly, generated, chatted = [], [], []
-    for round_number in range(rounds):
+    for round_number in _rounds(rounds):
         directly.append(_direct_speed(direct, case, round_number))
         generated.append(await generate_speed(engine, case, round_number))
         chatted.append(await chat_speed(engine, case, round_number))
@@ -57,6 +60,14 @@ async def _measure_protocol(
         _share(f"{case.name}: generate.create, of direct", generated, directly),
         _share(f"{case.name}: chat.create, of direct", chatted, directly),
     ]
+
+
+def _rounds(count: int) -> Iterator[int]:
+    """Up to `count` round numbers, at least one; none begins after PART_SECONDS."""
+    started = time.perf_counter()
+    for number in range(count):
+        if number == 0 or time.perf_counter() - started < PART_SECONDS:
+            yield number
 
 
 def _direct_speed(direct: ContestantProcess, case: Case, round_number: int) -> float:

@@ -9,6 +9,8 @@ from benchmarks.summary import ratios, summarize
 from benchmarks.tables import markdown_table
 
 ABSENT = "–"
+EXACT_NAME = "transformers, float32"
+"""The others' tokens are compared with its tokens, where it takes part."""
 
 
 def report(results: PeerResults, contestants: Mapping[str, Contestant]) -> str:
@@ -76,7 +78,7 @@ def _speed_cell(speeds: list[float]) -> str:
 
 
 def _start_table(results: PeerResults) -> str:
-    reference = max(results.contestants, key=lambda outcome: outcome.name == "transformers, float32")
+    exact = [outcome for outcome in results.contestants if outcome.name == EXACT_NAME]
     rows = [
         [
             outcome.name,
@@ -84,11 +86,12 @@ def _start_table(results: PeerResults) -> str:
             outcome.file,
             f"{summarize(outcome.load_seconds).median:.2f} s" if outcome.load_seconds else ABSENT,
             f"{summarize(outcome.peak_bytes).median / 1e6:,.0f} MB" if outcome.peak_bytes else ABSENT,
-            _agreement(outcome, reference),
+            *(_agreement(outcome, reference) for reference in exact),
         ]
         for outcome in results.contestants
     ]
-    header = ["", "engine", "file", "ready after", "memory", f"first tokens equal to {reference.name}"]
+    header = ["", "engine", "file", "ready after", "memory"]
+    header += [f"first tokens equal to {reference.name}" for reference in exact]
     return markdown_table(header, rows)
 
 

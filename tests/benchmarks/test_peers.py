@@ -13,7 +13,7 @@ from benchmarks.peers.child import ContestantFailed, ContestantProcess
 from benchmarks.peers.contestants import OUR_NAME, Contestant, Goals
 from benchmarks.peers.environment import OURS, Environment
 from benchmarks.peers.model_files import ModelFile
-from benchmarks.peers.report import report
+from benchmarks.peers.report import EXACT_NAME, report
 from benchmarks.peers.results import PeerResults
 from benchmarks.peers.rounds import Entry, run_rounds
 from benchmarks.peers.wire import serve_lines
@@ -124,6 +124,8 @@ def test_report_says_ratio_goal_and_agreement(model: ModelFile) -> None:
     results.cases[0].tokens_per_second[OUR_NAME] = [250.0]
     results.contestant("other").greedy_tokens = [7, 7, 1, *[7] * 29]
     results.other_load_percent = [50.0]
+    assert "first tokens equal" not in report(results, {})
+    results.contestant(OUR_NAME).name = EXACT_NAME
     contestants = {"other": Contestant("other", FAKE, goals=Goals(2.0, 3.0, 4.0))}
     text = report(results, contestants)
     assert "2.50× (2.50–2.50), goal 2×" in text
