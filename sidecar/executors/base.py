@@ -122,7 +122,7 @@ class MemoryEstimate:
 
 @dataclass(frozen=True, slots=True)
 class ConvertedModel:
-    """A model as an executor wants it: its source, and the folder `convert` filled (None: run from the source)."""
+    """A model as an executor wants it: its source, and the folder `convert` filled (None: run the source)."""
 
     source: ModelSource
     quantization: str
