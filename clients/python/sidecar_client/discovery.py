@@ -10,15 +10,9 @@ import msgspec
 from sidecar_client.channel import Door
 from sidecar_client.errors import StartFailed
 from sidecar_protocol.handshake import ConnectionFile
+from sidecar_protocol.runtime_folder import runtime_folder
 
 _FILE_BYTES = 16 * 2**10
-
-
-def runtime_folder() -> Path:
-    """Where connection files lie."""
-    from platformdirs import user_runtime_path
-
-    return user_runtime_path("llm-sidecar", appauthor=False)
 
 
 def find_connection(path: Path | None = None, *, folder: Path | None = None) -> ConnectionFile:
