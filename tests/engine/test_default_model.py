@@ -52,7 +52,7 @@ def chat(engine: InferenceEngine, question: str) -> list[int]:
     )
 
 
-def greedy(max_tokens: int = 48, **settings: Priority) -> GenerationParams:
+def greedy(max_tokens: int = 24, **settings: Priority) -> GenerationParams:
     return GenerationParams(temperature=0, max_tokens=max_tokens, logprobs=True, top_logprobs=2, **settings)
 
 
