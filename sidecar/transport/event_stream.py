@@ -60,7 +60,7 @@ class EventStream:
         encoded = self._encode(event)
         if encoded is None:
             return
-        if self._credit > 0 and not self._held:
+        if self._credit > 0:
             self._credit -= 1
             self._send(encoded)
         else:

@@ -157,6 +157,9 @@ class RunningRequests:
                 f"{running.method} was cancelled inside the sidecar"
             )
             outcome = error_body(reason)
+        elif (failure := task.exception()) is not None:
+            logger.error("ending %s failed", running.method, exc_info=failure)
+            outcome = error_body(_failed_inside(running.method))
         else:
             outcome = task.result()
         try:
@@ -180,10 +183,14 @@ class RunningRequests:
                 code="too_large", message=f"the result of {method} is {problem.message}", data=problem.data
             )
         logger.error("the outcome of %s cannot be encoded: %s", method, problem.message)
-        return error_body(InternalError(f"{method} failed inside the sidecar; its log has the details"))
+        return error_body(_failed_inside(method))
 
     def _send_terminal(self, request_id: int, kind: Kind, body: bytes, sent: int) -> None:
         self._wire.send(Header(k=kind, id=request_id, s=sent), body)
+
+
+def _failed_inside(method: str) -> InternalError:
+    return InternalError(f"{method} failed inside the sidecar; its log has the details")
 
 
 def _kind_of(outcome: Result | ErrorBody) -> Kind:

@@ -173,8 +173,9 @@ class ZeroMQServer:
                 frames = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
             except zmq.Again:
                 return
+            # Asked for before it is needed: should this message fail, the descriptor would not tell again.
+            self._schedule_pump()
             self._receive(frames)
-        self._schedule_pump()
 
     def _receive(self, frames: list[zmq.Frame]) -> None:
         identity = frames[0].bytes

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgpack
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sidecar_protocol.chat import ChatChunkEvent, ChatCompletionChunk, ChatDelta, ChunkChoice
@@ -81,16 +81,19 @@ def test_frames_every_language_rejects(case: dict[str, object]) -> None:
     assert caught.value.code in ERROR_CODES
 
 
+@settings(deadline=None)
 @given(objects)
 def test_what_is_encoded_decodes_to_the_same(value: object) -> None:
     assert decode(encode_body(value)) == value
 
 
+@settings(deadline=None)
 @given(objects)
 def test_the_scan_accepts_what_is_valid(value: object) -> None:
     scan(encode_body(value), LIMITS, check_text=True)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 @example(b"\x82\xa1a\x01\xa1a\x02")
 @example(b"\x91" * 70 + b"\xc0")
@@ -105,6 +108,7 @@ def test_any_bytes_give_an_object_or_a_protocol_error(data: bytes) -> None:
         assert error.message
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_mutated_frames_give_an_object_or_a_protocol_error(data: st.DataObject) -> None:
     frame = bytearray(encode_body(data.draw(objects)))
@@ -119,6 +123,7 @@ def test_mutated_frames_give_an_object_or_a_protocol_error(data: st.DataObject) 
         assert error.code == "invalid_message"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_what_the_scan_passes_only_duplicate_keys_can_fail(data: bytes) -> None:
     broken = error_of(lambda frame: scan(frame, LIMITS, check_text=True), data)
@@ -129,6 +134,7 @@ def test_what_the_scan_passes_only_duplicate_keys_can_fail(data: bytes) -> None:
         assert refused is not None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_header_or_a_protocol_error(data: bytes) -> None:
     error = error_of(decode_header, data)

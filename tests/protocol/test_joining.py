@@ -1,6 +1,6 @@
 """Text events joined while a reader is behind read as if they had never been apart."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar_protocol.chat import (
@@ -48,6 +48,7 @@ def generate_chunk(text: str, *, choice: int = 0, finish: bool = False) -> Gener
     )
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=4), min_size=1, max_size=8), st.booleans())
 def test_chat_chunks_join_to_one_with_all_text_and_logprobs(texts: list[str], logprob: bool) -> None:
     joined = chat_chunk(texts[0], role=True, logprob=logprob)
@@ -85,6 +86,7 @@ def test_other_choices_and_usage_are_not_joined() -> None:
     assert last.joined_with(chat_chunk("a")) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=4), min_size=1, max_size=8))
 def test_generated_chunks_join_to_one_with_all_text_tokens_and_logprobs(texts: list[str]) -> None:
     joined = generate_chunk(texts[0])

@@ -120,11 +120,9 @@ class TestSingleHost:
         context = await stage.context(1)
         host.channel.close()
         second = site.host()
-        for _ in range(100):
-            header, _ = await second.hello()
-            if header.k == Kind.WELCOME:
-                break
-        assert header.k == Kind.WELCOME
+        async with asyncio.timeout(10):
+            while (await second.hello())[0].k != Kind.WELCOME:
+                continue
         assert isinstance(context.end_reason, Cancelled)
         await second.request(1, "test.play", {"value": 2})
         assert (await second.terminal(1))[1] == {"answer": 2}
@@ -193,13 +191,13 @@ class TestLoss:
         assert site.hub.active_requests == 0
 
     async def test_a_host_is_never_dropped_for_not_answering_ping(self, build: Build) -> None:
-        site = build(ping_seconds=0.01)
+        site = build(ping_seconds=0)
         host = site.host()
         await host.hello()
         first, _ = await host.receive()
         assert first.k == Kind.PING
-        await asyncio.sleep(0.1)
-        assert await host.round_trip() == []
+        for _ in range(20):
+            assert await host.round_trip() == []
         assert site.hub.connections == 1
         await host.send(Header(k=Kind.PONG, n=first.n))
         again, _ = await host.receive()

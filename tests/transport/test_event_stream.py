@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.errors import SidecarError, SlowConsumer
@@ -75,6 +75,7 @@ steps = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(0, 5), steps)
 async def test_nothing_is_lost_or_sent_without_credit(credit: int, steps: list[Event | int]) -> None:
     bench = Bench(credit)
@@ -119,6 +120,7 @@ def assert_order_is_kept(emitted: list[Event], sent: list[dict[str, object]]) ->
     assert between_facts(before) == between_facts(after)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 400), max_size=40), st.booleans())
 async def test_what_is_held_never_passes_its_bound(sizes: list[int], joining: bool) -> None:
     limits = Limits(held_bytes=2000)

@@ -303,6 +303,25 @@ class TestEnding:
         header, body = await host.receive()
         assert (header.k, body["code"]) == (Kind.ERROR, "cancelled")
 
+    async def test_a_partial_output_that_fails_still_gives_a_terminal(
+        self, host: RawHost, stage: Stage
+    ) -> None:
+        @stage.script
+        async def broken(params: Play, context: RequestContext) -> object:
+            def fail() -> Answer:
+                raise ValueError("no partial output")
+
+            context.partial = fail
+            await stage.released.wait()
+            return None
+
+        await host.request(1, "test.play", {"script": "broken"})
+        await stage.context(1)
+        await host.cancel(1)
+        header, body = await host.receive()
+        assert (header.k, body["code"]) == (Kind.ERROR, "internal")
+        await assert_alive(host)
+
     async def test_a_partial_output_too_large_to_send_is_left_out(self, build: Build, stage: Stage) -> None:
         host = build(limits=Limits(message_bytes=10_000)).host()
         await host.hello()
