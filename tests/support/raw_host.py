@@ -148,6 +148,12 @@ class RawHost:
         messages = await self.receive_until(lambda header: header.k == Kind.PONG and header.n == 4242)
         return messages[:-1]
 
+    async def assert_alive(self, request_id: int = 1_000_000) -> None:
+        """The connection still answers a request to the stage."""
+        await self.request(request_id, "test.play", {"value": "alive"})
+        header, body = await self.terminal(request_id)
+        assert (header.k, body) == (Kind.RESULT, {"answer": "alive"})
+
     def events(self, request_id: int) -> list[object]:
         """Events of a request seen so far, after checking that their sequence has no gap."""
         entries = [

@@ -11,15 +11,8 @@ from sidecar_protocol.codec import encode_header
 from sidecar_protocol.envelope import Header, Kind
 from sidecar_protocol.limits import LIMITS, MAX_ID, Limits
 from tests.support.raw_host import RawHost
-from tests.support.site import Build, Site
+from tests.support.site import Build
 from tests.support.stage import Answer, Play, Stage
-
-
-async def assert_alive(host: RawHost, request_id: int = 1_000_000) -> None:
-    """The connection still answers a request."""
-    await host.request(request_id, "test.play", {"value": "alive"})
-    header, body = await host.terminal(request_id)
-    assert (header.k, body) == (Kind.RESULT, {"answer": "alive"})
 
 
 async def test_a_request_gets_one_result(host: RawHost) -> None:
@@ -73,7 +66,7 @@ async def test_a_message_must_have_two_frames(host: RawHost, count: int) -> None
     notice = await host.notice()
     assert notice["code"] == "invalid_message"
     assert f"{count} frames" in notice["message"]
-    await assert_alive(host)
+    await host.assert_alive()
 
 
 @pytest.mark.parametrize(
@@ -98,7 +91,7 @@ async def test_an_unreadable_body_is_answered_by_the_headers_id(
     assert header == Header(k=Kind.ERROR, id=1, s=0)
     assert error["code"] == "invalid_message"
     assert problem in error["message"]
-    await assert_alive(host)
+    await host.assert_alive()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +101,7 @@ async def test_an_unreadable_header_is_a_protocol_error(host: RawHost, header: b
     await host.send_frames(header, b"\x80")
     notice = await host.notice()
     assert notice["code"] in ("invalid_message", "too_large")
-    await assert_alive(host)
+    await host.assert_alive()
 
 
 async def test_a_bad_request_header_with_a_readable_id_is_answered_by_it(host: RawHost) -> None:
@@ -118,7 +111,7 @@ async def test_a_bad_request_header_with_a_readable_id_is_answered_by_it(host: R
     assert header == Header(k=Kind.ERROR, id=5, s=0)
     assert body["code"] == "invalid_message"
     assert "ttl" in body["message"]
-    await assert_alive(host)
+    await host.assert_alive()
 
 
 async def test_a_body_over_the_limit_is_too_large_and_the_connection_lives(host: RawHost) -> None:
@@ -128,14 +121,14 @@ async def test_a_body_over_the_limit_is_too_large_and_the_connection_lives(host:
     assert header == Header(k=Kind.ERROR, id=1, s=0)
     assert error["code"] == "too_large"
     assert error["data"] == {"size": len(body), "limit": LIMITS.message_bytes}
-    await assert_alive(host)
+    await host.assert_alive()
 
 
 async def test_too_many_elements_are_too_large(host: RawHost) -> None:
     await host.request(1, "test.play", {"value": [0] * LIMITS.elements})
     _, error = await host.receive()
     assert error["code"] == "too_large"
-    await assert_alive(host)
+    await host.assert_alive()
 
 
 async def test_a_result_over_the_limit_is_too_large_with_its_size(build: Build, stage: Stage) -> None:
@@ -162,7 +155,7 @@ async def test_a_result_that_is_no_message_is_an_internal_error(host: RawHost, s
     await host.request(1, "test.play", {"script": "broken"})
     header, error = await host.receive()
     assert (header.k, error["code"]) == (Kind.ERROR, "internal")
-    await assert_alive(host)
+    await host.assert_alive()
 
 
 async def test_a_reused_id_is_told_and_the_running_request_lives(host: RawHost, stage: Stage) -> None:
@@ -191,7 +184,7 @@ async def test_what_refers_to_an_id_never_used_is_told(host: RawHost, kind: Kind
     await host.send(Header(k=kind, id=99, credit=1))
     notice = await host.notice()
     assert (notice["code"], notice["id"]) == ("invalid_message", 99)
-    await assert_alive(host)
+    await host.assert_alive()
 
 
 @pytest.mark.parametrize("kind", [Kind.CANCEL, Kind.CREDIT])
@@ -320,7 +313,7 @@ class TestEnding:
         await host.cancel(1)
         header, body = await host.receive()
         assert (header.k, body["code"]) == (Kind.ERROR, "internal")
-        await assert_alive(host)
+        await host.assert_alive()
 
     async def test_a_partial_output_too_large_to_send_is_left_out(self, build: Build, stage: Stage) -> None:
         host = build(limits=Limits(message_bytes=10_000)).host()
@@ -338,91 +331,6 @@ class TestEnding:
         assert body["code"] == "cancelled"
         assert "partial" not in body.get("data", {})
         assert "too large" in body["message"]
-
-
-class TestRequestsToTheHost:
-    async def ask(self, stage: Stage, host: RawHost, method: str = "host.call_tool") -> None:
-        @stage.script
-        async def ask(params: Play, context: RequestContext) -> object:
-            return await context.connection.request(method, {"name": "add"}, parent=context.request_id)
-
-        await host.request(5, "test.play", {"script": "ask"})
-
-    async def test_the_hosts_answer_comes_back(self, host: RawHost, stage: Stage) -> None:
-        await self.ask(stage, host)
-        header, body = await host.receive()
-        assert header == Header(k=Kind.REQUEST, id=1, m="host.call_tool", p=5)
-        assert body == {"name": "add"}
-        await host.send(Header(k=Kind.RESULT, id=1, s=0), {"sum": 3})
-        assert await host.receive() == (Header(k=Kind.RESULT, id=5, s=0), {"answer": {"sum": 3}})
-
-    async def test_the_hosts_error_comes_back(self, host: RawHost, stage: Stage) -> None:
-        await self.ask(stage, host)
-        await host.receive()
-        await host.send(Header(k=Kind.ERROR, id=1, s=0), {"code": "permission_denied", "message": "no"})
-        _, body = await host.receive()
-        assert (body["code"], body["message"]) == ("permission_denied", "no")
-
-    async def test_an_error_code_we_do_not_know_keeps_its_name(self, host: RawHost, stage: Stage) -> None:
-        await self.ask(stage, host)
-        await host.receive()
-        await host.send(Header(k=Kind.ERROR, id=1), {"code": "on_fire", "message": "hot"})
-        _, body = await host.receive()
-        assert body["code"] == "upstream_failed"
-        assert body["data"]["code"] == "on_fire"
-
-    async def test_an_unreadable_answer_fails_the_request_alone(self, host: RawHost, stage: Stage) -> None:
-        await self.ask(stage, host)
-        await host.receive()
-        await host.send_frames(encode_header(Header(k=Kind.RESULT, id=1)), b"\xc1")
-        _, body = await host.receive()
-        assert body["code"] == "upstream_failed"
-        await assert_alive(host)
-
-    async def test_without_the_capability_it_is_unsupported(self, host: RawHost, stage: Stage) -> None:
-        await self.ask(stage, host, "host.elicit")
-        _, body = await host.receive()
-        assert body["code"] == "unsupported"
-        assert "host.elicit" in body["message"]
-
-    async def test_cancelling_the_parent_cancels_the_child(self, host: RawHost, stage: Stage) -> None:
-        await self.ask(stage, host)
-        await host.receive()
-        await host.cancel(5)
-        header, _ = await host.receive()
-        assert header == Header(k=Kind.CANCEL, id=1)
-        header, body = await host.receive()
-        assert (header.id, body["code"]) == (5, "cancelled")
-        await host.send(Header(k=Kind.RESULT, id=1), {"sum": 3})
-        assert await host.round_trip() == []
-
-    async def test_a_child_in_another_task_ends_with_its_parent(self, host: RawHost, stage: Stage) -> None:
-        tasks: list[asyncio.Task[object]] = []
-
-        @stage.script
-        async def leave_behind(params: Play, context: RequestContext) -> object:
-            asking = context.connection.request("host.call_tool", {}, parent=context.request_id)
-            tasks.append(asyncio.ensure_future(asking))
-            await asyncio.sleep(0)
-            return "done"
-
-        await host.request(5, "test.play", {"script": "leave_behind"})
-        kinds = [(await host.receive())[0].k for _ in range(3)]
-        assert kinds == [Kind.REQUEST, Kind.CANCEL, Kind.RESULT]
-        with pytest.raises(Exception, match="was cancelled: the request it served has ended"):
-            await tasks[0]
-
-    async def test_ids_of_the_two_sides_are_apart(self, host: RawHost, stage: Stage) -> None:
-        await self.ask(stage, host)
-        await host.receive()
-        await host.cancel(1)
-        assert await host.round_trip() == []
-        await host.send(Header(k=Kind.RESULT, id=1), "ok")
-        assert (await host.terminal(5))[1] == {"answer": "ok"}
-
-    async def test_a_notification_arrives(self, site: Site, host: RawHost) -> None:
-        site.hub.notify("models.changed", {"models": []})
-        assert await host.receive() == (Header(k=Kind.NOTIFICATION, m="models.changed"), {"models": []})
 
 
 async def test_a_typed_error_keeps_its_data(host: RawHost, stage: Stage) -> None:
