@@ -20,3 +20,6 @@ os.environ.pop("XDG_RUNTIME_DIR", None)
 # A busy machine is no reason to fail: time is measured in benchmarks, not in tests.
 settings.register_profile("llm-sidecar", deadline=None)
 settings.load_profile("llm-sidecar")
+
+# What sidecar.executors.torch does for itself, also for tests that import torch first.
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
