@@ -1,4 +1,4 @@
-"""The torch executor: any device, the reference for every other executor. Knows tensors; never requests or text.
+"""The torch executor: any device, the reference for the others. Knows tensors; never requests or text.
 
 torch's threads wait for each other at the end of every operation. Left alone
 they do so spinning for milliseconds, and when the application, a browser or a
