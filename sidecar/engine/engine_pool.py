@@ -151,7 +151,9 @@ class EnginePool:
             engine = await load_on_thread(config, lambda progress: self._hear(slot, progress))
             if self._thread is None:
                 self._thread = EngineThread()
-            return AsyncInferenceEngine.attach(engine, self._thread)
+            # Before the next load's turn, which counts this model's memory.
+            slot.engine = AsyncInferenceEngine.attach(engine, self._thread)
+            return slot.engine
 
     async def _join(self, slot: _Slot, progress: LoadListener | None) -> AsyncInferenceEngine:
         loading = slot.loading
@@ -182,7 +184,6 @@ class EnginePool:
             return
         error = loading.exception()
         if error is None:
-            slot.engine = loading.result()
             if slot.state is ModelState.LOADING:
                 slot.state = ModelState.READY
         else:

@@ -1,7 +1,7 @@
 """From a model's name to a model in memory: resolve, convert where needed, load, allocate the cache."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sidecar.engine.config import EngineConfig
@@ -144,6 +144,6 @@ def _open(config: EngineConfig) -> tuple[str, ModelSource]:
     if config.executor == SCRIPTED:
         from sidecar.executors.scripted import scripted_model
 
-        return config.model, scripted_model()
+        return config.model, replace(scripted_model(), path=Path(config.model))
     entry = resolve_model(config.model, config.library)
     return entry.name, open_model(Path(entry.path))

@@ -48,6 +48,13 @@ class HeldExecutor(ScriptedExecutor):
         if self._loads.error is not None:
             raise self._loads.error
         progress(1.0, "load")
+        self._loads.finished.append(self)
+
+    @property
+    def device(self) -> str:
+        self._loads.described.set()
+        assert self._loads.let_describe.wait(DEADLINE)
+        return "cpu"
 
     def close(self) -> None:
         self._loads.closed.append(self)
@@ -63,10 +70,15 @@ class Loads:
 
     def __init__(self) -> None:
         self.begun: list[HeldExecutor] = []
+        self.finished: list[HeldExecutor] = []
         self.closed: list[HeldExecutor] = []
         self.reached = threading.Event()
         self.closing = threading.Event()
         self.let_go = threading.Event()
+        # Reached after the last progress report, where a load cannot stop any more.
+        self.described = threading.Event()
+        self.let_describe = threading.Event()
+        self.let_describe.set()
         self.error: Exception | None = None
         self.weights_bytes = 0
 
@@ -258,6 +270,21 @@ async def test_a_load_stops_when_the_last_who_waits_for_it_leaves(loads: Loads) 
         loads.let_go.set()
         await reached(loads.closing)
         assert len(loads.closed) == 1
+        assert loads.finished == []
+
+
+async def test_a_load_that_is_cancelled_too_late_to_stop_is_closed(loads: Loads) -> None:
+    loads.let_go.set()
+    loads.let_describe.clear()
+    async with opened() as pool:
+        waiting = asyncio.create_task(pool.load("one"))
+        await reached(loads.described)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        loads.let_describe.set()
+        await reached(loads.closing)
+        assert loads.closed == loads.finished == loads.begun
 
 
 async def test_a_loaded_model_cannot_be_loaded_with_other_settings(loads: Loads) -> None:
@@ -279,7 +306,10 @@ async def test_the_memory_budget_counts_what_is_loaded(loads: Loads) -> None:
             await pool.load("three")
         assert caught.value.data == {"needed_bytes": 40 * MIB, "available_bytes": 20 * MIB}
         await pool.unload("one")
-        await pool.load("three")
+        results = await asyncio.gather(pool.load("three"), pool.load("four"), return_exceptions=True)
+        assert [isinstance(result, OutOfMemory) for result in results].count(True) == 1
+        await pool.unload("four" if "four" in states(pool) else "three")
+        await pool.acquire("three")
         assert states(pool) == {"two": ModelState.READY, "three": ModelState.READY}
 
 

@@ -398,6 +398,20 @@ def test_cancelling_during_a_step_gives_up_the_step_s_token() -> None:
     assert outputs["other"].usage.completion_tokens == 8
 
 
+def test_cancelling_during_a_step_ends_what_waits_with_that_step() -> None:
+    engine = scripted_engine(
+        alphabet,
+        Controls(lambda batch: engine.cancel_request("waiting")),
+        max_running_requests=1,
+        max_batch_tokens=20,
+    )
+    engine.add_request(request(b"x", "running", max_tokens=5))
+    engine.add_request(request(b"y", "waiting", max_tokens=5))
+    outputs = {output.request_id: output for output in engine.step()}
+    assert outputs["waiting"].finish_reason is FinishReason.CANCELLED
+    assert not outputs["running"].finished
+
+
 def test_choices_that_ended_before_a_cancel_keep_their_reason() -> None:
     def until_five(tokens: list[int], choice: int) -> int:
         return TURN_END if choice == 1 and len(tokens) == 5 else 97

@@ -123,6 +123,48 @@ def test_a_resumed_sequence_finds_its_own_blocks_again() -> None:
     assert count < 32
 
 
+def test_a_resumed_sequence_offers_its_blocks_to_the_prefix_cache_again() -> None:
+    bench = Bench(blocks=8)
+    sequence = bench.add(40)
+    bench.step()
+    bench.step()
+    urgent = bench.add(112, Priority.INTERACTIVE)
+    bench.step()
+    bench.scheduler.finish(urgent)
+    bench.step()
+    bench.step()
+    pool = bench.scheduler.pool
+    assert pool.match(sequence.hash_blocks(2, pool.root_hash)) == sequence.block_table[:2]
+
+
+def test_the_latest_gives_way_even_when_an_earlier_one_needs_the_block() -> None:
+    bench = Bench(blocks=6, max_batch_tokens=64)
+    sequences = [bench.add(size) for size in (14, 17, 10)]
+    for _ in range(17):
+        bench.step()
+    phases = [sequence.phase for sequence in sequences]
+    assert phases == [Phase.RUNNING, Phase.RUNNING, Phase.PREEMPTED]
+
+
+def test_admission_leaves_a_block_for_each_that_runs() -> None:
+    bench = Bench(blocks=3)
+    bench.add(15)
+    bench.step()
+    second = bench.add(20)
+    bench.step()
+    assert bench.scheduler.pool.available >= 1
+    assert second.phase is Phase.WAITING
+
+
+def test_of_several_lower_ones_the_latest_gives_way() -> None:
+    bench = Bench(max_running=2)
+    older, newer = (bench.add(3, Priority.BACKGROUND) for _ in range(2))
+    bench.step()
+    bench.add(3, Priority.INTERACTIVE)
+    bench.step()
+    assert (older.phase, newer.phase) == (Phase.RUNNING, Phase.PREEMPTED)
+
+
 def test_a_higher_priority_takes_the_place_of_a_lower_one_but_not_of_its_own() -> None:
     bench = Bench(max_running=1)
     background = bench.add(3, Priority.BACKGROUND)
@@ -273,6 +315,34 @@ def test_a_fork_without_room_waits_and_finds_the_prompt_in_the_cache() -> None:
     assert child.phase is Phase.WAITING
     bench.scheduler.finish(parent)
     assert bench.step() == [(child, 8)]
+
+
+def test_a_fork_does_not_overtake_what_is_before_it() -> None:
+    bench = Bench(blocks=8, max_batch_tokens=64)
+    bench.now = 1000.0
+    older = bench.sequence(100)
+    parent = bench.add(40)
+    (row,) = bench.scheduler.schedule()
+    bench.commit(row)
+    bench.scheduler.add(older)
+    bench.step()
+    child = bench.sequence(parent.tokens[:40], choice=1)
+    bench.scheduler.fork(parent, child)
+    assert (older.phase, child.phase) == (Phase.WAITING, Phase.WAITING)
+
+
+def test_a_fork_has_waited_as_long_as_its_parent() -> None:
+    bench = Bench(max_running=1, max_batch_tokens=64)
+    parent = bench.add(list(range(40)), Priority.BACKGROUND)
+    bench.now = 25.0
+    (row,) = bench.scheduler.schedule()
+    bench.commit(row)
+    child = bench.sequence(list(range(40)), Priority.BACKGROUND, choice=1)
+    bench.scheduler.fork(parent, child)
+    bench.add(3, Priority.INTERACTIVE)
+    bench.scheduler.finish(parent)
+    ((served, _),) = bench.step()
+    assert served is child
 
 
 def test_finishing_twice_or_before_the_scheduler_knew_it_changes_nothing() -> None:
