@@ -12,9 +12,6 @@ from benchmarks.peers.cases import WARM_UP_STEPS, Case, random_prompt
 from benchmarks.peers.gguf_weights import load_transformers_model
 from benchmarks.peers.wire import CannotMeasure, Measurement, serve
 
-PREFILL_TOKENS = 4096
-"""Longer prompts are computed in parts, which is faster than all at once."""
-
 
 class TransformersPeer:
     """transformers as a contestant; `options["dtype"]` is "bfloat16" or "float32"."""
@@ -70,10 +67,7 @@ class TransformersPeer:
         return Measurement(case.context * case.steps, seconds, "eager")
 
     def _prefill(self, prompt: Sequence[int], cache: DynamicCache) -> torch.Tensor:
-        ids = torch.tensor([prompt])
-        for part in ids.split(PREFILL_TOKENS, dim=1):
-            chosen = self._forward(part, cache)
-        return chosen
+        return self._forward(torch.tensor([prompt]), cache)
 
     def _forward(self, ids: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
         """The likeliest next token of every row, shape (rows, 1)."""

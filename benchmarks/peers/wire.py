@@ -68,7 +68,9 @@ def serve_lines(contestant: Contestant, requests: TextIO, answers: TextIO) -> No
 
 
 def peak_memory() -> int:
-    """The most bytes this process had in memory at once, pages of mapped files included."""
+    """The most bytes this process had in memory at once, pages of mapped files included. Raises CannotMeasure on Windows."""
+    if sys.platform == "win32":
+        raise CannotMeasure("peak memory is not measured on Windows")
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
