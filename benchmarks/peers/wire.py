@@ -68,7 +68,10 @@ def serve_lines(contestant: Contestant, requests: TextIO, answers: TextIO) -> No
 
 
 def peak_memory() -> int:
-    """The most bytes this process had in memory at once, pages of mapped files included. Raises CannotMeasure on Windows."""
+    """The most bytes this process had in memory at once, pages of mapped files included.
+
+    Raises CannotMeasure on Windows.
+    """
     if sys.platform == "win32":
         raise CannotMeasure("peak memory is not measured on Windows")
     import resource
