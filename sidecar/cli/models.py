@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from sidecar.cli import model_cache
 from sidecar.cli.attach import add_engine_arguments, attach_engine, open_engine
 from sidecar.cli.exit_codes import OK
 from sidecar.cli.output import LoadingBar, bytes_text, note, out, print_json, printable
@@ -14,6 +15,7 @@ examples:
   sidecar models --model-dir ~/models
   sidecar models load smollm2-135m
   sidecar models unload smollm2-135m
+  sidecar models cache --clean
 """
 
 
@@ -36,6 +38,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     unload.add_argument("name", metavar="NAME")
     add_engine_arguments(unload, may_spawn=False)
     unload.set_defaults(run=unload_model)
+    model_cache.add_command(actions)
 
 
 def _add_common(parser: argparse.ArgumentParser, run: object) -> None:

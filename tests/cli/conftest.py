@@ -15,13 +15,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """A user of its own, so that no engine outside the tests is met."""
-    home = tmp_path_factory.mktemp("home")
-    folders = {f"XDG_{name}": str(home / name.lower()) for name in ("CACHE_HOME", "DATA_HOME", "CONFIG_HOME")}
-    runtime = home / "run"
-    runtime.mkdir(mode=0o700)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
-    return {**kept, **folders, "HOME": str(home), "XDG_RUNTIME_DIR": str(runtime), "NO_COLOR": "1"}
+    """A runtime folder of its own, so that no engine outside the module is met."""
+    runtime = tmp_path_factory.mktemp("run")
+    return {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "NO_COLOR": "1"}
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sidecar.config import LibrarySettings
+from sidecar.library.convert import converted_cache
+from sidecar.library.converted_cache import ConversionKey
 from sidecar_client import SyncEngine
 from tests.cli.conftest import DEADLINE_SECONDS, Run, serving
 
@@ -31,6 +34,22 @@ def test_load_says_that_nothing_keeps_it(run: Run) -> None:
     done = run("models", "load", "default", "--executor", "scripted")
     assert done.returncode == 0
     assert "sidecar --socket" in done.stderr
+
+
+def test_cache_lists_and_cleans(run: Run, tmp_path: Path) -> None:
+    def write(folder: Path) -> None:
+        (folder / "weights").write_bytes(bytes(5000))
+
+    cache = converted_cache(LibrarySettings(cache_dir=tmp_path))
+    cache.add(ConversionKey("content", "torch", 1, "int8"), "my-model", write)
+    listed = run("models", "cache", "--cache-dir", tmp_path).stdout
+    assert "my-model" in listed
+    assert "int8" in listed
+    (entry,) = json.loads(run("models", "cache", "--json", "--cache-dir", tmp_path).stdout)
+    assert (entry["model"], entry["bytes"]) == ("my-model", 5000)
+    assert run("models", "cache", "--clean", "--cache-dir", tmp_path).stdout.startswith("5 KiB freed")
+    assert cache.entries() == []
+    assert "no converted model" in run("models", "cache", "--cache-dir", tmp_path).stderr
 
 
 def test_doctor_checks_everything_and_chats(run: Run) -> None:
