@@ -14,30 +14,11 @@ from sidecar.errors import Conflict, ContextOverflow, InternalError, ModelNotLoa
 from sidecar.executors.base import ExecutionBatch
 from sidecar.executors.scripted import Controls, Script
 from sidecar.generation import FinishReason, GenerationOutput, GenerationParams, InferenceRequest
-from tests.support.scripted import scripted_config, scripted_engine
-
-DEADLINE = 10.0
+from tests.support.scripted import DEADLINE, Gate, scripted_config, scripted_engine
 
 
 def alphabet(tokens: list[int], choice: int) -> int:
     return b"abcdefghijklmnopqrstuvwxyz"[len(tokens) % 26]
-
-
-class Gate:
-    """Holds the engine thread inside a step until it is opened."""
-
-    def __init__(self) -> None:
-        self.reached = threading.Event()
-        self.opened = threading.Event()
-        self.batch: ExecutionBatch | None = None
-
-    def __call__(self, batch: ExecutionBatch) -> None:
-        self.batch = batch
-        self.reached.set()
-        assert self.opened.wait(DEADLINE)
-
-    async def wait_until_reached(self) -> None:
-        assert await asyncio.to_thread(self.reached.wait, DEADLINE)
 
 
 @asynccontextmanager
@@ -109,11 +90,13 @@ async def test_a_request_id_in_use_is_refused_and_the_first_goes_on() -> None:
 
 
 async def test_leaving_a_stream_cancels_its_request() -> None:
-    async with running() as engine:
+    gate = Gate(free_steps=1)
+    async with running(before_execute=gate) as engine:
         async with aclosing(engine.stream(request(max_tokens=900))) as outputs:
             async for output in outputs:
                 assert output.chunks
                 break
+        gate.opened.set()
         # Commands keep their order, so the cancel has come before this request.
         await engine.generate(b"y", GenerationParams(max_tokens=1))
         stats = engine.stats()
@@ -137,12 +120,14 @@ async def test_cancelling_the_waiting_task_cancels_the_request() -> None:
 
 
 async def test_cancel_request_ends_the_stream_with_what_there_is() -> None:
-    async with running() as engine:
+    gate = Gate(free_steps=3)
+    async with running(before_execute=gate) as engine:
         texts = []
         async for output in engine.stream(request(request_id="r", max_tokens=900)):
             texts += [chunk.text for chunk in output.chunks]
             if len(texts) == 3:
                 engine.cancel_request("r")
+                gate.opened.set()
         assert output.finished
         assert output.error is None
         assert output.finish_reason is FinishReason.CANCELLED
@@ -184,7 +169,8 @@ async def test_a_dead_engine_ends_its_requests_and_leaves_the_others_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     thread = EngineThread()
-    sick, healthy = scripted_engine(alphabet), scripted_engine(alphabet)
+    gate = Gate(free_steps=3)
+    sick, healthy = scripted_engine(alphabet, Controls(gate)), scripted_engine(alphabet)
     sick_face, healthy_face = (AsyncInferenceEngine.attach(engine, thread) for engine in (sick, healthy))
 
     def die() -> None:
@@ -194,8 +180,9 @@ async def test_a_dead_engine_ends_its_requests_and_leaves_the_others_alone(
         asyncio.create_task(last_of(sick_face, request(b"x" * size, max_tokens=900))) for size in (1, 2)
     ]
     other = asyncio.create_task(healthy_face.generate(b"x", GenerationParams(max_tokens=500)))
-    await anext(sick_face.stream(request(max_tokens=1)))
+    await gate.wait_until_reached()
     monkeypatch.setattr(sick._scheduler, "schedule", die)
+    gate.opened.set()
     for output in await asyncio.gather(*streams):
         assert output.finished
         assert isinstance(output.error, InternalError)
@@ -264,10 +251,15 @@ async def test_an_idle_engine_uses_no_cpu() -> None:
 
 
 async def test_closing_cancels_what_runs_and_ends_the_thread() -> None:
-    async with running() as engine:
+    gate = Gate(free_steps=1)
+    async with running(before_execute=gate) as engine:
         stream = engine.stream(request(max_tokens=900))
         await anext(stream)
         thread = next(thread for thread in threading.enumerate() if thread.name == "engine")
+        closing = asyncio.create_task(engine.close())
+        await asyncio.sleep(0)
+        gate.opened.set()
+        await closing
     rest = [output async for output in stream]
     assert rest[-1].finish_reason is FinishReason.CANCELLED
     assert not thread.is_alive()
@@ -290,13 +282,15 @@ async def test_draining_lets_requests_end_and_refuses_new_ones() -> None:
 
 
 async def test_closing_again_while_draining_cancels_after_all() -> None:
-    async with running(max_running_requests=1, max_batch_tokens=20) as engine:
+    gate = Gate(free_steps=1)
+    async with running(before_execute=gate) as engine:
         stream = engine.stream(request(max_tokens=900))
         await anext(stream)
         draining = asyncio.create_task(engine.close(drain=True))
+        closing = asyncio.create_task(engine.close())
         await asyncio.sleep(0)
-        await engine.close()
-        await draining
+        gate.opened.set()
+        await asyncio.gather(draining, closing)
         assert [output async for output in stream][-1].finish_reason is FinishReason.CANCELLED
 
 

@@ -27,9 +27,8 @@ from sidecar.executors.base import ConversionProgress, ConvertedModel, MemoryEst
 from sidecar.executors.scripted import ScriptedExecutor
 from sidecar.generation import FinishReason, GenerationParams, InferenceRequest
 from sidecar.models.config import ModelConfig
-from tests.support.scripted import scripted_config
+from tests.support.scripted import DEADLINE, Gate, scripted_config
 
-DEADLINE = 10.0
 MIB = 2**20
 
 
@@ -215,9 +214,15 @@ async def test_unloading_cancels_what_runs_and_frees_the_model(loads: Loads) -> 
     async with opened() as pool:
         engine = await pool.load("one")
         other = await pool.load("two")
+        gate = loads.begun[0].controls.before_execute = Gate(free_steps=1)
         stream = engine.stream(InferenceRequest(tuple(b"x"), GenerationParams(max_tokens=900)))
         await anext(stream)
-        await pool.unload("one")
+        unloading = asyncio.create_task(pool.unload("one"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert states(pool) == {"one": ModelState.UNLOADING, "two": ModelState.READY}
+        gate.opened.set()
+        await unloading
         assert [output async for output in stream][-1].finish_reason is FinishReason.CANCELLED
         assert states(pool) == {"two": ModelState.READY}
         assert loads.closed == [loads.begun[0]]

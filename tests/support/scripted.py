@@ -1,5 +1,7 @@
 """Engines on the scripted executor, for tests of everything above executors."""
 
+import asyncio
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +9,33 @@ from typing import Any
 from sidecar.engine.config import EngineConfig
 from sidecar.engine.inference_engine import InferenceEngine
 from sidecar.engine.loading import LoadedModel, load_source
-from sidecar.executors.base import BLOCK_SIZE
+from sidecar.executors.base import BLOCK_SIZE, ExecutionBatch
 from sidecar.executors.scripted import Controls, Script, ScriptedExecutorKind, scripted_model
+
+DEADLINE = 10.0
+"""Seconds after which a test that waits has failed."""
+
+
+class Gate:
+    """Called before each step: holds the engine thread, after some free steps, until it is opened."""
+
+    def __init__(self, *, free_steps: int = 0) -> None:
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+        self.batch: ExecutionBatch | None = None
+        self._free_steps = free_steps
+
+    def __call__(self, batch: ExecutionBatch) -> None:
+        if self._free_steps:
+            self._free_steps -= 1
+            return
+        self.batch = batch
+        self.reached.set()
+        assert self.opened.wait(DEADLINE)
+
+    async def wait_until_reached(self) -> None:
+        """Wait without holding the loop up."""
+        assert await asyncio.to_thread(self.reached.wait, DEADLINE)
 
 
 def scripted_config(*, blocks: int = 64, **settings: Any) -> EngineConfig:
