@@ -110,7 +110,7 @@ def test_company_in_the_batch_changes_nothing(
 
 
 def test_preemption_changes_nothing(loaded: LoadedModel, alone: dict[str, GenerationChoice]) -> None:
-    engine = engine_on(loaded, blocks=8, prefix_cache=False)
+    engine = engine_on(loaded, blocks=7, prefix_cache=False)
     for question in QUESTIONS:
         engine.add_request(InferenceRequest(tuple(chat(engine, question)), greedy(), question))
     finished = {}
