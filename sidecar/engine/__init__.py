@@ -9,3 +9,10 @@ executor runs them, and postprocessing turns the tokens it chose into text.
 `EngineThread` drives `step()` for `AsyncInferenceEngine`; `EnginePool` keeps
 several models.
 """
+
+from sidecar.engine.async_engine import AsyncInferenceEngine
+from sidecar.engine.config import EngineConfig
+from sidecar.engine.engine_pool import EnginePool
+from sidecar.engine.inference_engine import InferenceEngine
+
+__all__ = ["AsyncInferenceEngine", "EngineConfig", "EnginePool", "InferenceEngine"]

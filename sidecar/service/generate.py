@@ -52,7 +52,7 @@ def generate_handlers(engines: EngineSource) -> dict[str, Handler]:
             token_ids = params.prompt
         transcript = _Transcript(params)
         context.partial = transcript.generation
-        request = InferenceRequest(tuple(token_ids), generation_params)
+        request = InferenceRequest(tuple(token_ids), generation_params, continues_text=True)
         async with aclosing(engine.stream(request)) as outputs:
             async for output in outputs:
                 transcript.take(output, context)
