@@ -8,7 +8,7 @@ from sidecar_client import Engine
 async def main() -> None:
     """Ask one question."""
     async with Engine.spawn(app_id="my-app") as engine:
-        question = {"role": "user", "content": "What is the capital of France?"}
+        question = {"role": "user", "content": "Give me three tips for a good night's sleep."}
         async for text in engine.chat.stream(messages=[question], temperature=0, max_tokens=100).text():
             print(text, end="", flush=True)
     print()

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib
 import sys
 
 from sidecar.cli.attach import open_engine
@@ -24,7 +25,7 @@ def converse(arguments: argparse.Namespace) -> int:
     """Read lines and answer them until /exit or Ctrl-D. Returns the exit code."""
     # Imported for what it does to input(): editing and history. Windows has none.
     with contextlib.suppress(ImportError):
-        import readline  # noqa: F401
+        importlib.import_module("readline")
 
     with open_engine(arguments) as engine:
         note(f"llm-sidecar {engine.welcome.version}; /help says what else there is")

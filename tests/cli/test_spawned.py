@@ -12,7 +12,8 @@ from sidecar.config import LibrarySettings
 from sidecar.library.convert import converted_cache
 from sidecar.library.converted_cache import ConversionKey
 from sidecar_client import SyncEngine
-from tests.cli.conftest import DEADLINE_SECONDS, Run, serving
+from tests.cli.conftest import COMMAND, DEADLINE_SECONDS, Run, serving
+from tests.support.terminal import Terminal
 
 
 def test_chat_starts_its_own_engine_and_leaves_none(run: Run) -> None:
@@ -103,10 +104,27 @@ def test_socket_ends_when_it_is_told_to(environment: Mapping[str, str]) -> None:
         assert process.wait(DEADLINE_SECONDS) == 0
 
 
+def test_ctrl_c_ends_an_answer_with_130(environment: Mapping[str, str]) -> None:
+    with Terminal([*COMMAND, "chat", "slow 5 talk", "--executor", "scripted"], environment) as terminal:
+        terminal.expect("la la la")
+        terminal.press_ctrl_c()
+        assert terminal.wait() == 130
+        assert "Traceback" not in terminal.printed
+
+
+def test_an_engine_that_dies_on_the_way_ends_with_4(environment: Mapping[str, str]) -> None:
+    with Terminal([*COMMAND, "chat", "slow 5 talk", "--executor", "scripted"], environment) as terminal:
+        terminal.expect("la la la")
+        (engine,) = psutil.Process(terminal.process.pid).children()
+        engine.kill()
+        terminal.expect("sidecar: the engine was killed by SIGKILL")
+        assert terminal.wait() == 4
+
+
 @pytest.mark.model
 def test_chat_with_the_default_model(run: Run) -> None:
     done = run(
-        "chat", "What is the capital of France?", "--temperature", "0", "--max-tokens", "24", "--stats"
+        "chat", "Which city is the capital of France?", "--temperature", "0", "--max-tokens", "24", "--stats"
     )
     assert done.returncode == 0, done.stderr
     assert "Paris" in done.stdout

@@ -29,4 +29,4 @@ def test_demo_shows_the_whole_way_and_leaves_nothing() -> None:
 def test_chat_answers() -> None:
     done = run("chat.py")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    assert "sleep" in done.stdout

@@ -31,31 +31,21 @@ class FakeEngine:
         self._limits = limits
         self._answers_hello = answers_hello
         public, secret = zmq.curve_keypair()
-        self._server_key = public.decode()
+        client_public, client_secret = zmq.curve_keypair()
         self._context = zmq.asyncio.Context()
         self._router = self._context.socket(zmq.ROUTER)
         self._router.curve_server = True
         self._router.curve_secretkey = secret
         self._router.linger = 500
         port = self._router.bind_to_random_port("tcp://127.0.0.1")
-        self._endpoint = f"tcp://127.0.0.1:{port}"
+        self.door = Door(
+            f"tcp://127.0.0.1:{port}", public.decode(), client_public.decode(), client_secret.decode()
+        )
+        """Any key is admitted."""
         self._peer = b""
         self._waiting: deque[tuple[Header, object]] = deque()
         self._arrived = asyncio.Condition()
         self._task = asyncio.ensure_future(self._receive())
-
-    @property
-    def endpoint(self) -> str:
-        return self._endpoint
-
-    @property
-    def server_key(self) -> str:
-        return self._server_key
-
-    @property
-    def door(self) -> Door:
-        public, secret = zmq.curve_keypair()
-        return Door(self._endpoint, self._server_key, public.decode(), secret.decode())
 
     async def __aenter__(self) -> Self:
         return self

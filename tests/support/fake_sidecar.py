@@ -50,8 +50,8 @@ async def serve(spawn: dict[str, object], behaviour: str | None) -> None:
     engine = FakeEngine(answers_hello=behaviour != "no_hello")
     ready = {
         "ready": 1,
-        "endpoint": engine.endpoint,
-        "server_key": engine.server_key,
+        "endpoint": engine.door.endpoint,
+        "server_key": engine.door.server_key,
         "protocol": 99 if behaviour == "other_protocol" else 1,
         "version": "9.9.9",
         "boot_id": "boot",

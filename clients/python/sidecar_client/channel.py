@@ -6,6 +6,8 @@ system, and the loop may be blocked without the connection noticing.
 
 import asyncio
 import contextlib
+import functools
+import operator
 import socket
 import sys
 import threading
@@ -81,18 +83,14 @@ class Channel:
             self._wake_writer.send(b"\0")
 
     def _run(self) -> None:
+        reason = "its thread has failed"
         context = zmq.Context()
         dealer = context.socket(zmq.DEALER)
-        self._configure(dealer)
-        monitor = dealer.get_monitor_socket(
-            zmq.EVENT_DISCONNECTED
-            | zmq.EVENT_CLOSED
-            | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-            | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-            | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-        )
+        monitor = dealer.get_monitor_socket(functools.reduce(operator.or_, _ENDINGS))
         try:
             reason = self._pump(dealer, monitor)
+        except zmq.ZMQError as error:
+            reason = f"{self._door.endpoint!r} cannot be connected to: {error.strerror}"
         finally:
             dealer.disable_monitor()
             monitor.close(0)
@@ -100,7 +98,7 @@ class Channel:
             context.term()
             self._wake_reader.close()
             self._wake_writer.close()
-        self._on_loop(self._finish, reason)
+            self._on_loop(self._finish, reason)
 
     def _configure(self, dealer: "zmq.Socket[bytes]") -> None:
         liveness = self._liveness
@@ -116,10 +114,8 @@ class Channel:
 
     def _pump(self, dealer: "zmq.Socket[bytes]", monitor: "zmq.Socket[bytes]") -> str:
         """Move messages until the connection ends; returns why it did."""
-        try:
-            dealer.connect(self._door.endpoint)
-        except zmq.ZMQError as error:
-            return f"{self._door.endpoint!r} cannot be connected to: {error}"
+        self._configure(dealer)
+        dealer.connect(self._door.endpoint)
         poller = zmq.Poller()
         poller.register(self._wake_reader, zmq.POLLIN)
         poller.register(monitor, zmq.POLLIN)

@@ -139,7 +139,9 @@ class SidecarProcess:
     def _wait(self) -> None:
         if hasattr(os, "waitid"):
             # WNOWAIT leaves a zombie that keeps the process id ours while its group is killed.
-            os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOWAIT)
+            # A host that ignores SIGCHLD has no zombies to wait for.
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOWAIT)
             with self._alive:
                 self._kill_group()
                 status = self._popen.wait()

@@ -2,10 +2,15 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import msgspec
 import pytest
 
+from sidecar.service.dispatcher import Dispatcher
+from sidecar.transport.hub import Hub
+from sidecar.transport.terms import Terms
+from sidecar.transport.zeromq import ZeroMQServer
 from sidecar_client import Engine, EngineError, EngineLost, StartFailed, errors
 from sidecar_client.notices import EngineCrashed, Notice
 from sidecar_protocol.chat import UserMessage
@@ -154,9 +159,40 @@ async def test_an_engine_that_never_welcomes_is_given_up(attach: Attach) -> None
 
 async def test_a_wrong_server_key_is_given_up(attach: Attach) -> None:
     async with FakeEngine() as fake, FakeEngine() as other:
-        fake._server_key = other.server_key
-        with pytest.raises(StartFailed):
-            await attach(fake, handshake_timeout=1.0)
+        fake.door = replace(fake.door, server_key=other.door.server_key)
+        with pytest.raises(StartFailed, match="handshake failed"):
+            await attach(fake)
+
+
+@pytest.mark.parametrize(
+    ("change", "explanation"),
+    [
+        ({"endpoint": "tcp://127.0.0.1:1"}, "nothing listens there"),
+        ({"endpoint": "nonsense"}, "cannot be connected to"),
+        ({"client_key": "no key"}, "cannot be connected to"),
+        ({"client_secret": "r" * 40}, "the encrypted handshake failed"),
+    ],
+)
+async def test_a_door_that_leads_nowhere_is_explained_at_once(
+    fake: FakeEngine, attach: Attach, change: dict[str, str], explanation: str
+) -> None:
+    fake.door = replace(fake.door, **change)
+    began = time.monotonic()
+    with pytest.raises(StartFailed, match=explanation):
+        await attach(fake)
+    assert time.monotonic() - began < 2
+
+
+async def test_a_refused_key_is_explained(attach: Attach) -> None:
+    hub = Hub(Terms(dispatcher=Dispatcher({}), boot_id="boot", version="1"), single_host=True)
+    server = ZeroMQServer(hub, client_key="r" * 40)
+    server.start()
+    async with FakeEngine() as fake:
+        fake.door = replace(fake.door, endpoint=server.endpoint, server_key=server.server_key)
+        with pytest.raises(StartFailed, match="refused this program's key"):
+            await attach(fake)
+    await hub.shut_down(0)
+    await server.close()
 
 
 async def test_a_lost_connection_fails_what_is_pending_within_a_second(attach: Attach) -> None:

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -26,12 +27,12 @@ from sidecar_client.notices import Notice
 COMMAND = [sys.executable, "-m", "tests.support.fake_sidecar"]
 
 
-def spawn(behaviour: str | None = None, **arguments: object) -> Opening:
+def spawn(behaviour: str | None = None, **arguments: Any) -> Opening:
     return Engine.spawn(
         COMMAND,
         app_id="tests",
         options={} if behaviour is None else {"behaviour": behaviour},
-        **arguments,  # type: ignore[arg-type]
+        **arguments,
     )
 
 

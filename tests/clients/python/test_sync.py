@@ -3,6 +3,7 @@
 import inspect
 import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,8 @@ from sidecar_protocol.common import QueuedEvent
 COMMAND = [sys.executable, "-m", "tests.support.fake_sidecar"]
 
 
-def spawn(**arguments: object) -> SyncEngine:
-    return SyncEngine.spawn(COMMAND, app_id="tests", **arguments)  # type: ignore[arg-type]
+def spawn(**arguments: Any) -> SyncEngine:
+    return SyncEngine.spawn(COMMAND, app_id="tests", **arguments)
 
 
 def test_calls_streams_and_the_end() -> None:
