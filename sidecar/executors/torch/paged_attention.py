@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from sidecar.executors.base import BLOCK_SIZE
 
+TILE_QUERIES = 64
 LONG_RUN_TOKENS = 1024
 """A decode row of adjacent blocks this long is read in place by a call of its own; gathering would cost more."""
 
@@ -91,36 +92,43 @@ class DecodeSegment:
     def attend(self, queries: Tensor, layer: Tensor) -> Tensor:
         """`queries` [rows, heads, head_dim] to [rows, heads * head_dim]."""
         keys, values = self.span.read(layer)
-        grouped = queries.unflatten(1, (keys.shape[1], -1))
+        rows, _, head_dim = queries.shape
+        grouped = queries.view(rows, keys.shape[1], -1, head_dim)
         return functional.scaled_dot_product_attention(grouped, keys, values, attn_mask=self.mask).flatten(1)
 
 
 class PrefillSegment:
     """One row that computes `count` tokens from position `start` on, each seeing all before it and itself."""
 
-    __slots__ = ("mask", "span")
+    __slots__ = ("mask", "span", "start")
 
     def __init__(self, table: Sequence[int], start: int, count: int, layer: Tensor) -> None:
+        self.start = start
         length = start + count
         self.span: Span = RunSpan(table[0], length) if is_run(table) else GatheredSpan([table], layer)
-        padded = length if is_run(table) else len(table) * BLOCK_SIZE
-        self.mask: Tensor | None = None
-        if start or padded != length:
-            visible = torch.arange(padded) <= torch.arange(start, length)[:, None]
-            self.mask = additive_mask(visible, layer)
+        visible = torch.arange(length) <= torch.arange(start, length)[:, None]
+        self.mask = additive_mask(visible, layer)
 
     def attend(self, queries: Tensor, layer: Tensor) -> Tensor:
-        """`queries` [tokens, heads, head_dim] to [tokens, heads * head_dim]."""
+        """`queries` [tokens, heads, head_dim] to [tokens, heads * head_dim].
+
+        A few queries at a time read only what the last of them sees.
+        """
         keys, values = self.span.read(layer)
-        attended = functional.scaled_dot_product_attention(
-            queries.transpose(0, 1)[None],
-            keys,
-            values,
-            attn_mask=self.mask,
-            is_causal=self.mask is None,
-            enable_gqa=True,
-        )
-        return attended[0].transpose(0, 1).flatten(1)
+        attended = []
+        for begin in range(0, queries.shape[0], TILE_QUERIES):
+            tile = queries[begin : begin + TILE_QUERIES]
+            end = begin + tile.shape[0]
+            seen = self.start + end
+            output = functional.scaled_dot_product_attention(
+                tile.transpose(0, 1)[None],
+                keys[:, :, :seen],
+                values[:, :, :seen],
+                attn_mask=self.mask[begin:end, :seen],
+                enable_gqa=True,
+            )
+            attended.append(output[0].transpose(0, 1).flatten(1))
+        return attended[0] if len(attended) == 1 else torch.cat(attended)
 
 
 Segment = DecodeSegment | PrefillSegment

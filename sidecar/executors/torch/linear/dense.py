@@ -58,7 +58,7 @@ class DenseLinear:
 
 def low_precision_linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`functional.linear` whose number of input rows is rounded up to one of few on a CPU."""
-    tokens = len(inputs)
+    tokens = inputs.shape[0]
     if tokens <= ROWS_PADDED_FROM or inputs.device.type != "cpu":
         return functional.linear(inputs, weight, bias)
     step = ROWS_PADDED_FROM if tokens <= 4 * ROWS_PADDED_FROM else 4 * ROWS_PADDED_FROM

@@ -77,7 +77,7 @@ class Int4Linear:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """See Linear."""
-        tokens = len(inputs)
+        tokens = inputs.shape[0]
         rounded = inputs.to(torch.bfloat16)
         if self.kernel_weight is not None and tokens <= KERNEL_TOKENS:
             outputs = torch.ops.aten._weight_int4pack_mm_for_cpu(
@@ -91,7 +91,7 @@ class Int4Linear:
 
     def lookup(self, indices: Tensor) -> Tensor:
         """See Linear."""
-        return self.transposed().index_select(1, indices).t().to(torch.float32)
+        return self.transposed().index_select(1, indices).t().to(torch.float32).contiguous()
 
     def transposed(self) -> Tensor:
         """The weights as bfloat16 [columns, rows]."""
@@ -101,7 +101,8 @@ class Int4Linear:
         torch.bitwise_and(packed, 15, out=codes[..., : BLOCK_ROWS // 2])
         torch.bitwise_right_shift(packed, 4, out=codes[..., BLOCK_ROWS // 2 :])
         centred = codes.view(torch.int8).sub_(8).to(torch.bfloat16).view(-1, GROUP, self.rows)
-        scale, zero = self.scale_zero[:, None].unbind(dim=-1)
+        # One after the other in memory, or the product below would run number by number.
+        scale, zero = self.scale_zero.permute(2, 0, 1).contiguous()[:, :, None]
         return torch.addcmul(zero, centred, scale).view(columns, self.rows)
 
 

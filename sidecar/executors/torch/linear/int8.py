@@ -27,6 +27,9 @@ HALF_LEVELS = 127
 HALF_BASE = 254
 """The low half covers the rounding error of the high one, half a unit to either side, with 127 levels each."""
 
+TILE_TOKENS = 128
+"""Tokens multiplied at a time, so that what passes from one operation to the next stays in the CPU's cache."""
+
 
 class Int8Format:
     """int8 weights and a float32 scale a row."""
@@ -85,6 +88,11 @@ class IntegerLinear(Int8Matrix):
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """See Linear."""
+        if inputs.shape[0] <= TILE_TOKENS:
+            return self._multiply(inputs)
+        return torch.cat([self._multiply(tile) for tile in inputs.split(TILE_TOKENS)])
+
+    def _multiply(self, inputs: Tensor) -> Tensor:
         halves, scale = split_activations(inputs)
         products = torch._int_mm(halves, self.weight.t()).to(torch.float32)
         high, low = products.chunk(2)

@@ -8,15 +8,17 @@ from torch.nn import functional
 class RMSNorm:
     """x / sqrt(mean(x²) + epsilon) * weight, over the last axis. Zhang & Sennrich (2019)."""
 
-    __slots__ = ("epsilon", "weight")
+    __slots__ = ("epsilon", "size", "weight")
 
     def __init__(self, weight: Tensor, epsilon: float) -> None:
         self.weight = weight
-        self.epsilon = epsilon
+        self.size = weight.shape[0]
+        self.epsilon = torch.full((1, 1), epsilon, device=weight.device)
 
     def __call__(self, hidden: Tensor) -> Tensor:
         """float32 [tokens, hidden size] to the same."""
-        scale = hidden.square().mean(dim=-1, keepdim=True).add_(self.epsilon).rsqrt_()
+        length = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
+        scale = torch.addcmul(self.epsilon, length, length, value=1 / self.size).rsqrt_()
         return torch.mul(hidden, scale).mul_(self.weight)
 
 

@@ -66,7 +66,7 @@ class LlamaLayer:
         self, index: int, hidden: Tensor, rotation: Rotation, plan: StepPlan, cache: CacheEngine
     ) -> None:
         """Update `hidden` float32 [tokens, hidden size] in place."""
-        heads = self.qkv(self.input_norm(hidden)).unflatten(1, (-1, self.head_dim))
+        heads = self.qkv(self.input_norm(hidden)).view(hidden.shape[0], -1, self.head_dim)
         rotation.apply(heads[:, : self.rotated_heads])
         heads = heads.to(cache.dtype)
         cache.write(index, plan.slots, heads[:, self.query_heads :])
