@@ -22,7 +22,7 @@ class HostConnection(Protocol):
     async def request(
         self, method: str, params: Mapping[str, object], *, parent: int | None = None
     ) -> object:
-        """Ask the host; returns its result. Raises Unsupported without the capability, or the host's error."""
+        """Ask the host; returns its result. Raises Unsupported without the capability, or its error."""
 
     def notify(self, method: str, params: Mapping[str, object]) -> None:
         """Tell the host; never waits."""
@@ -35,10 +35,10 @@ class ProcessControl(Protocol):
         """Begin an orderly end; returns at once."""
 
     def tap_logs(self, sink: Callable[[Mapping[str, object]], None]) -> Callable[[], None]:
-        """Call `sink` with each log record as a dict, on the asyncio thread; returns the function that stops it."""
+        """Call `sink` with each log record, on the asyncio thread; returns the function that stops it."""
 
     def tap_frames(self, sink: Callable[[Mapping[str, object]], None]) -> Callable[[], None]:
-        """Call `sink` with each decoded frame that crosses the transport; returns the function that stops it."""
+        """Call `sink` with each message that crosses the transport; returns the function that stops it."""
 
     def set_log_level(self, level: str) -> None:
         """One of debug, info, warning, error."""
