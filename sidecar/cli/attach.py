@@ -1,6 +1,7 @@
 """Which engine a command talks to: one that runs with `--socket`, or one of its own."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from sidecar.cli.output import note
@@ -92,7 +93,12 @@ def attach_engine(arguments: argparse.Namespace) -> SyncEngine:
 
 def spawn_engine(options: dict[str, object]) -> SyncEngine:
     """Start an engine of its own. Raises StartFailed."""
-    return SyncEngine.spawn(app_id=CLI_APP_ID, options=options, on_notice=_show_notice)
+    return SyncEngine.spawn(own_command(), app_id=CLI_APP_ID, options=options, on_notice=_show_notice)
+
+
+def own_command() -> list[str] | None:
+    """What starts an engine like this program: the frozen binary itself, or the client's default."""
+    return [sys.executable] if getattr(sys, "frozen", False) else None
 
 
 def _show_notice(notice: Notice) -> None:

@@ -13,7 +13,7 @@ from sidecar_client.errors import EngineError
 
 EXAMPLES = """\
 examples:
-  sidecar chat "Which city is the capital of France?"
+  sidecar chat "What is photosynthesis? Answer briefly."
   sidecar chat                             a conversation; /help says more
   git diff | sidecar chat --system "Summarise this change." -
   sidecar --socket                         an engine to attach to, until Ctrl-C

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from sidecar.cli.attach import CLI_APP_ID
+from sidecar.cli.attach import CLI_APP_ID, own_command
 from sidecar.cli.checks import Check
 from sidecar.cli.output import LoadingBar, bytes_text
 from sidecar_client import EngineError, SyncEngine
@@ -17,7 +17,7 @@ def self_test(options: dict[str, object], model: str) -> Iterator[Check]:
     """Each step with its time; the first that fails is the last."""
     began = time.monotonic()
     try:
-        engine = SyncEngine.spawn(app_id=CLI_APP_ID, options=options, restart=None)
+        engine = SyncEngine.spawn(own_command(), app_id=CLI_APP_ID, options=options, restart=None)
     except EngineError as error:
         yield Check("start", error.message, passed=False, remedy="see the engine's last words above")
         return

@@ -23,6 +23,7 @@ from sidecar_protocol.limits import LIMITS
 Frames = list[bytes]
 
 _LINGER_MILLISECONDS = 200
+_NEVER_MILLISECONDS = 2**31 - 1
 _ENDINGS: dict[int, str] = {
     zmq.EVENT_DISCONNECTED: "the connection was cut",
     zmq.EVENT_CLOSED: "nothing listens there",
@@ -102,8 +103,8 @@ class Channel:
 
     def _configure(self, dealer: "zmq.Socket[bytes]") -> None:
         liveness = self._liveness
-        dealer.setsockopt(zmq.IMMEDIATE, 1)
-        dealer.setsockopt(zmq.RECONNECT_IVL, -1)
+        # Never again, but not by -1: libzmq then throws away what came just before the end and was not read.
+        dealer.setsockopt(zmq.RECONNECT_IVL, _NEVER_MILLISECONDS)
         dealer.setsockopt(zmq.MAXMSGSIZE, LIMITS.frame_bytes)
         dealer.setsockopt(zmq.HEARTBEAT_IVL, int(liveness.heartbeat_seconds * 1000))
         dealer.setsockopt(zmq.HEARTBEAT_TIMEOUT, int(liveness.heartbeat_timeout_seconds * 1000))

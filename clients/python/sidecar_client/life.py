@@ -16,7 +16,7 @@ from sidecar_protocol.engine import EngineShutdown
 
 # Together below the second within which a loss must be reported.
 _EXIT_AFTER_DISCONNECT_SECONDS = 0.4
-_LAST_WORDS_SECONDS = 0.2
+_LAST_WORDS_SECONDS = 0.5
 _EXIT_AFTER_BYE_SECONDS = 5.0
 _EXIT_AFTER_SHUTDOWN_SECONDS = 2.0
 _EXIT_AFTER_TERMINATE_SECONDS = 1.0

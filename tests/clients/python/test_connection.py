@@ -228,6 +228,17 @@ async def test_answers_before_the_end_still_count(attach: Attach) -> None:
     await fake.close()
 
 
+async def test_an_answer_with_the_end_on_its_heels_is_not_lost(attach: Attach) -> None:
+    for _ in range(20):
+        fake = FakeEngine()
+        engine = await attach(fake)
+        call = asyncio.ensure_future(engine.tokens.encode(text="a"))
+        header, _ = await fake.next(Kind.REQUEST)
+        await fake.send(Kind.RESULT, {"token_ids": [3]}, id=header.id, s=0)
+        await fake.close()
+        assert (await call).token_ids == [3]
+
+
 async def test_an_unreadable_message_ends_the_connection(fake: FakeEngine, engine: Engine) -> None:
     call = asyncio.ensure_future(engine.info())
     await fake.next(Kind.REQUEST)

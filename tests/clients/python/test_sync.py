@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from sidecar_client import Engine, EngineLost, StartFailed, SyncEngine, errors, namespaces, stream, sync
+from sidecar_client import (
+    Engine,
+    EngineLost,
+    StartFailed,
+    SyncEngine,
+    errors,
+    namespaces,
+    stream,
+    sync_namespaces,
+    sync_stream,
+)
 from sidecar_protocol.common import QueuedEvent
 
 COMMAND = [sys.executable, "-m", "tests.support.fake_sidecar"]
@@ -62,14 +72,14 @@ def test_aborting() -> None:
 @pytest.mark.parametrize(
     ("asynchronous", "synchronous"),
     [
-        (Engine, sync.SyncEngine),
-        (namespaces.Chat, sync.SyncChat),
-        (namespaces.Generate, sync.SyncGenerate),
-        (namespaces.Tokens, sync.SyncTokens),
-        (namespaces.Models, sync.SyncModels),
-        (stream.Stream, sync.SyncStream),
-        (stream.ChatStream, sync.SyncChatStream),
-        (stream.GenerateStream, sync.SyncGenerateStream),
+        (Engine, SyncEngine),
+        (namespaces.Chat, sync_namespaces.SyncChat),
+        (namespaces.Generate, sync_namespaces.SyncGenerate),
+        (namespaces.Tokens, sync_namespaces.SyncTokens),
+        (namespaces.Models, sync_namespaces.SyncModels),
+        (stream.Stream, sync_stream.SyncStream),
+        (stream.ChatStream, sync_stream.SyncChatStream),
+        (stream.GenerateStream, sync_stream.SyncGenerateStream),
     ],
 )
 def test_both_faces_have_the_same_methods(asynchronous: type, synchronous: type) -> None:
