@@ -26,7 +26,7 @@ class EngineConfig:
     cache_tokens: int | None = None
     memory_budget_bytes: int | None = None
     """For weights and cache together; None: what the machine has to spare."""
-    max_batch_tokens: int = 256
+    max_batch_tokens: int = 512
     """Tokens computed in one step; more of it makes long prompts faster and running streams less even."""
     max_running_requests: int = 32
     """Choices computed side by side; each of a request's `n` counts."""
