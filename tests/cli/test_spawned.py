@@ -1,5 +1,6 @@
 """Commands that start an engine of their own, and `--socket` itself."""
 
+import contextlib
 import json
 import signal
 from collections.abc import Mapping
@@ -16,13 +17,10 @@ from tests.cli.conftest import COMMAND, DEADLINE_SECONDS, Run, serving
 from tests.support.terminal import Terminal
 
 
-def test_chat_starts_its_own_engine_and_leaves_none(run: Run) -> None:
-    before = {process.pid for process in psutil.process_iter()}
+def test_chat_starts_its_own_engine_and_leaves_none(run: Run, environment: Mapping[str, str]) -> None:
     done = run("chat", "count 3", "--executor", "scripted")
     assert (done.returncode, done.stdout, done.stderr) == (0, "1 2 3\n", "")
-    for process in psutil.process_iter():
-        if process.pid not in before:
-            assert "sidecar" not in " ".join(process.cmdline())
+    assert [process for process in psutil.process_iter() if belongs_to(process, environment)] == []
 
 
 def test_models_of_a_folder(run: Run, tmp_path: Path) -> None:
@@ -143,3 +141,10 @@ def test_doctor_with_the_default_model(run: Run) -> None:
     assert done.returncode == 0, done.stdout
     assert "✓ chat" in done.stdout
     assert "✓ end" in done.stdout
+
+
+def belongs_to(process: psutil.Process, environment: Mapping[str, str]) -> bool:
+    """Whether it was started for these tests, by whomever."""
+    with contextlib.suppress(psutil.Error):
+        return process.environ().get("XDG_RUNTIME_DIR") == environment["XDG_RUNTIME_DIR"]
+    return False
