@@ -20,9 +20,7 @@ from sidecar.models.source import ModelSource
 GREEDY = SamplingParameters(temperature=0.0)
 
 
-def load_executor(
-    source: ModelSource, quantization: str, folder: Path, *, blocks: int = 64
-) -> TorchExecutor:
+def load_executor(source: ModelSource, quantization: str, folder: Path, *, blocks: int = 64) -> TorchExecutor:
     """A model on the CPU with a cache, converted into `folder` if it must be."""
     kind = TorchExecutorKind()
     converted: Path | None = None

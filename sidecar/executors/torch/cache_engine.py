@@ -65,7 +65,7 @@ class CacheEngine:
         return self.tensor.dtype
 
     def write(self, layer: int, slots: Tensor, keys_values: Tensor) -> None:
-        """Store float [tokens, key heads + value heads, head_dim] at `slots` (block * BLOCK_SIZE + offset)."""
+        """Store floats [tokens, key and value heads, head_dim] at `slots` (block * BLOCK_SIZE + offset)."""
         self.slots[layer].index_copy_(1, slots, keys_values.transpose(0, 1))
 
     def clear_slots(self, slots: Tensor) -> None:

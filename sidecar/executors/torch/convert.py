@@ -28,8 +28,8 @@ def convert(source: ModelSource, quantization: str, target: Path, progress: Conv
     ]
     specs: dict[str, TensorSpec] = {}
     for piece in todo:
-        tensors = piece.format.tensors(piece.rows, piece.columns)
-        specs |= {f"{piece.name}.{suffix}": spec for suffix, spec in tensors.items()}
+        needed = piece.format.tensors(piece.rows, piece.columns)
+        specs |= {f"{piece.name}.{suffix}": spec for suffix, spec in needed.items()}
     total = sum(piece.rows * piece.columns for piece in todo)
     done = 0
     with create_tensor_file(target / WEIGHTS_FILE, specs) as file:
@@ -46,7 +46,7 @@ def convert(source: ModelSource, quantization: str, target: Path, progress: Conv
 
 
 def check_rotary(source: ModelSource) -> None:
-    """Raise Unsupported for a GGUF file that rotates only a part of each head: its row order is not defined."""
+    """Raise Unsupported for a GGUF file that rotates a part of each head: its row order is not defined."""
     rope, head_dim = source.config.rope, source.config.head_dim
     if source.permuted_qk and rope.rotary_dimensions not in (None, head_dim):
         raise Unsupported(

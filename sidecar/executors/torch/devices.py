@@ -11,7 +11,7 @@ THREADS_WITHOUT_RESERVE = 4
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device called `name` ("auto", "cpu", "cuda", "cuda:1", "mps"). Raises Unsupported when it is not there."""
+    """The device called `name` ("auto", "cpu", "cuda", "cuda:1", "mps"). Raises Unsupported without it."""
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda:0")

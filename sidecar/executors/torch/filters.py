@@ -59,7 +59,7 @@ def _top_p(logits: Tensor, limits: Tensor) -> Tensor:
 
 
 def _typical_p(logits: Tensor, limits: Tensor) -> Tensor:
-    """Keep tokens whose surprise is closest to the expected one until they reach the limit. Meister et al. (2022)."""
+    """Keep tokens of nearly expected surprise until they reach the limit. Meister et al. (2022)."""
     probabilities = torch.softmax(logits, dim=-1)
     surprise = torch.log_softmax(logits, dim=-1).neg_()
     expected = (probabilities * surprise.nan_to_num(posinf=0.0)).sum(dim=-1, keepdim=True)

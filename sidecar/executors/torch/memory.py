@@ -35,7 +35,7 @@ def require_memory(needed_bytes: int, purpose: str) -> None:
 
 
 def _cgroup_available() -> int | None:
-    """The tightest limit on the way from this process's own group to the root (a container sees its own as root)."""
+    """The tightest limit from this process's own group to the root (a container sees its own as root)."""
     found = [
         amount
         for folder in _cgroup_folders()

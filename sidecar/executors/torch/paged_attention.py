@@ -23,14 +23,14 @@ from sidecar.executors.base import BLOCK_SIZE
 
 TILE_QUERIES = 64
 LONG_RUN_TOKENS = 1024
-"""A decode row of adjacent blocks this long is read in place by a call of its own; gathering would cost more."""
+"""A decode row of so many adjacent tokens is read in place by its own call; gathering costs more."""
 
 
 class Span(Protocol):
     """What a segment reads of the cache, the same in every layer."""
 
     def read(self, layer: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values, each [rows, key heads, length, head_dim], of a layer [2 * key heads, blocks, 16, head_dim]."""
+        """Keys and values [rows, key heads, length, head_dim] of [2 * key heads, blocks, 16, head_dim]."""
 
 
 class RunSpan:

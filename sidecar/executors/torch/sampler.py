@@ -37,7 +37,7 @@ _BITS_OF_BYTE = ((torch.arange(256)[:, None] >> torch.arange(8)) & 1).to(torch.b
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """How to choose the token that will stand at `position`; the fields mean what they mean in ExecutionRow."""
+    """How to choose the token that will stand at `position`; the fields are those of ExecutionRow."""
 
     parameters: SamplingParameters
     position: int

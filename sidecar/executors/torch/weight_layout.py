@@ -14,7 +14,7 @@ FINAL_NORM = "model.norm.weight"
 
 @dataclass(frozen=True, slots=True)
 class MatrixPart:
-    """Rows that come from one tensor of the model file; `rotary_heads` is their number of heads in q and k."""
+    """Rows that come from one tensor of the model file; `rotary_heads`: their heads, in q and k."""
 
     source: str
     rows: int

@@ -1,6 +1,4 @@
-"""A model's weights ready to run: matrices from a converted file or the model's own, vectors from the model file."""
-
-from pathlib import Path
+"""A model's weights, ready to run: matrices from a converted file if there is one, vectors as they are."""
 
 import torch
 from torch import Tensor
@@ -10,7 +8,7 @@ from sidecar.executors.base import ConvertedModel
 from sidecar.executors.torch.convert import WEIGHTS_FILE, check_rotary
 from sidecar.executors.torch.dequantize import dequantize
 from sidecar.executors.torch.formats import Piece, needs_conversion, pieces
-from sidecar.executors.torch.linear.base import Linear, StackedLinear, rotary_order
+from sidecar.executors.torch.linear.base import Linear, StackedLinear, Workspace, rotary_order
 from sidecar.executors.torch.views import stored_view
 from sidecar.executors.torch.weight_layout import Matrix, MatrixPart
 from sidecar.models.safetensors import SafetensorsTensor, read_safetensors
@@ -24,6 +22,7 @@ class ModelWeights:
         self._source = model.source
         self._quantization = model.quantization
         self._device = device
+        self._workspace = Workspace(device)
         self._file: dict[str, SafetensorsTensor] | None = None
         check_rotary(model.source)
         if model.folder is not None:
@@ -42,7 +41,7 @@ class ModelWeights:
         for piece in self._pieces(matrix):
             tensors = self._converted(piece) if self._file is not None else self._original(piece)
             part_bias = None if bias is None else bias[row : row + piece.rows]
-            loaded.append(piece.format.load(tensors, part_bias, self._device))
+            loaded.append(piece.format.load(tensors, part_bias, self._workspace))
             row += piece.rows
         return loaded[0] if len(loaded) == 1 else StackedLinear(loaded)
 
@@ -80,7 +79,7 @@ class ModelWeights:
         return tensors
 
     def _bias(self, matrix: Matrix) -> Tensor:
-        return torch.cat([self._part_bias(part) for part in matrix.parts])
+        return torch.cat([self._part_bias(part) for part in matrix.parts]).to(self._device)
 
     def _part_bias(self, part: MatrixPart) -> Tensor:
         bias = dequantize(self._source.tensors[part.source.removesuffix("weight") + "bias"])

@@ -1,5 +1,6 @@
 """What a weight format has to say for itself, and how model files' rows reach it."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,7 +19,11 @@ class Linear(Protocol):
     """A loaded matrix [rows, columns]."""
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """`inputs` float32 [tokens, columns] times the transposed matrix: float32 [tokens, rows]."""
+        """`inputs` [tokens, columns] times the transposed matrix: [tokens, rows].
+
+        Floats of either precision go in; what comes out has the precision of
+        the product: float32, or bfloat16 where the weights are that.
+        """
 
     def lookup(self, indices: Tensor) -> Tensor:
         """The matrix's rows `indices` (int64 [tokens]) as float32 [tokens, columns]: an embedding."""
@@ -34,10 +39,7 @@ class TensorSpec:
     @property
     def byte_count(self) -> int:
         """Bytes it takes."""
-        count = self.dtype.itemsize
-        for size in self.shape:
-            count *= size
-        return count
+        return self.dtype.itemsize * math.prod(self.shape)
 
 
 class WeightFormat(Protocol):
@@ -49,8 +51,24 @@ class WeightFormat(Protocol):
     def fill(self, target: Mapping[str, Tensor], row: int, stored: StoredTensor, rotary_heads: int) -> None:
         """Write a model file's matrix into `target` from its row `row` on (see `rotary_order`)."""
 
-    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None, device: torch.device) -> Linear:
-        """The matrix ready to multiply; `tensors` are used in place where they can be."""
+    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None, workspace: "Workspace") -> Linear:
+        """The matrix ready to multiply on the workspace's device; `tensors` are used in place if possible."""
+
+
+class Workspace:
+    """Memory that a model's matrices use in turn, so that none asks the system for it again and again."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._buffers: dict[torch.dtype, Tensor] = {}
+
+    def take(self, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+        """An uninitialised tensor; the next one of the same type has the same memory."""
+        size = math.prod(shape)
+        buffer = self._buffers.get(dtype)
+        if buffer is None or buffer.numel() < size:
+            buffer = self._buffers[dtype] = torch.empty(size, dtype=dtype, device=self.device)
+        return buffer[:size].view(shape)
 
 
 def float_rows(stored: StoredTensor, rotary_heads: int) -> Iterator[tuple[int, Tensor]]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sidecar.executors.torch.linear.base import Linear, TensorSpec, float_rows
+from sidecar.executors.torch.linear.base import Linear, TensorSpec, Workspace, float_rows
 from sidecar.models.source import StoredTensor
 
 ROWS_PADDED_FROM = 16
@@ -29,10 +29,10 @@ class DenseFormat:
         for begin, chunk in float_rows(stored, rotary_heads):
             weight[row + begin : row + begin + len(chunk)] = chunk
 
-    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None, device: torch.device) -> Linear:
+    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None, workspace: Workspace) -> Linear:
         """See WeightFormat."""
         return DenseLinear(
-            tensors["weight"].to(device), None if bias is None else bias.to(device, self.dtype)
+            tensors["weight"].to(workspace.device), None if bias is None else bias.to(self.dtype)
         )
 
 
@@ -49,7 +49,7 @@ class DenseLinear:
         """See Linear."""
         if self.weight.dtype == torch.float32:
             return functional.linear(inputs, self.weight, self.bias)
-        return low_precision_linear(inputs.to(self.weight.dtype), self.weight, self.bias).to(torch.float32)
+        return low_precision_linear(inputs.to(self.weight.dtype), self.weight, self.bias)
 
     def lookup(self, indices: Tensor) -> Tensor:
         """See Linear."""

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sidecar.executors.torch.dequantize import half, k_nibbles, k_scales, nibbles
-from sidecar.executors.torch.linear.base import CHUNK_ELEMENTS, Linear, TensorSpec, rotary_order
+from sidecar.executors.torch.linear.base import CHUNK_ELEMENTS, Linear, TensorSpec, Workspace, rotary_order
 from sidecar.executors.torch.views import tensor_view
 from sidecar.models.config import DType
 from sidecar.models.source import StoredTensor
@@ -55,23 +55,22 @@ class Int4Format:
             block = (row + begin) // BLOCK_ROWS
             target["weight"][block : block + len(chunk) // BLOCK_ROWS] = pack(chunk).view(torch.int8)
 
-    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None, device: torch.device) -> Linear:
+    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None, workspace: Workspace) -> Linear:
         """See WeightFormat."""
-        weight = tensors["weight"].to(device).view(torch.uint8)
-        return Int4Linear(
-            weight, tensors["scale_zero"].to(device), None if bias is None else bias.to(device)
-        )
+        weight = tensors["weight"].to(workspace.device).view(torch.uint8)
+        return Int4Linear(weight, tensors["scale_zero"].to(workspace.device), bias, workspace)
 
 
 class Int4Linear:
     """A matrix of 4-bit weights."""
 
-    __slots__ = ("bias", "kernel_weight", "rows", "scale_zero", "weight")
+    __slots__ = ("bias", "kernel_weight", "rows", "scale_zero", "weight", "workspace")
 
-    def __init__(self, weight: Tensor, scale_zero: Tensor, bias: Tensor | None) -> None:
+    def __init__(self, weight: Tensor, scale_zero: Tensor, bias: Tensor | None, workspace: Workspace) -> None:
         self.weight = weight
         self.scale_zero = scale_zero
-        self.bias = bias
+        self.bias = None if bias is None else bias.to(torch.bfloat16)
+        self.workspace = workspace
         self.rows = scale_zero.shape[1]
         self.kernel_weight = _kernel_weight(weight) if weight.device.type == "cpu" else None
 
@@ -79,6 +78,7 @@ class Int4Linear:
         """See Linear."""
         tokens = inputs.shape[0]
         rounded = inputs.to(torch.bfloat16)
+        outputs: Tensor
         if self.kernel_weight is not None and tokens <= KERNEL_TOKENS:
             outputs = torch.ops.aten._weight_int4pack_mm_for_cpu(
                 rounded, self.kernel_weight, GROUP, self.scale_zero
@@ -86,7 +86,6 @@ class Int4Linear:
         else:
             padded = functional.pad(rounded, (0, 0, 0, -tokens % KERNEL_TOKENS))
             outputs = torch.mm(padded, self.transposed())[:tokens]
-        outputs = outputs.to(torch.float32)
         return outputs if self.bias is None else outputs.add_(self.bias)
 
     def lookup(self, indices: Tensor) -> Tensor:
@@ -94,16 +93,17 @@ class Int4Linear:
         return self.transposed().index_select(1, indices).t().to(torch.float32).contiguous()
 
     def transposed(self) -> Tensor:
-        """The weights as bfloat16 [columns, rows]."""
+        """The weights as bfloat16 [columns, rows], in the workspace."""
         blocks, columns, _ = self.weight.shape
         packed = self.weight.transpose(0, 1)
-        codes = torch.empty((columns, blocks, BLOCK_ROWS), dtype=torch.uint8, device=packed.device)
+        codes = self.workspace.take(torch.uint8, (columns, blocks, BLOCK_ROWS))
         torch.bitwise_and(packed, 15, out=codes[..., : BLOCK_ROWS // 2])
         torch.bitwise_right_shift(packed, 4, out=codes[..., BLOCK_ROWS // 2 :])
-        centred = codes.view(torch.int8).sub_(8).to(torch.bfloat16).view(-1, GROUP, self.rows)
+        weights = self.workspace.take(torch.bfloat16, (columns // GROUP, GROUP, self.rows))
+        weights.copy_(codes.view(torch.int8).sub_(8).view(weights.shape))
         # One after the other in memory, or the product below would run number by number.
         scale, zero = self.scale_zero.permute(2, 0, 1).contiguous()[:, :, None]
-        return torch.addcmul(zero, centred, scale).view(columns, self.rows)
+        return torch.addcmul(zero, weights, scale, out=weights).view(columns, self.rows)
 
 
 def is_exact(stored: StoredTensor) -> bool:
@@ -123,7 +123,7 @@ def unpack(weight: Tensor) -> Tensor:
 
 
 def _read(stored: StoredTensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Codes uint8 [rows, columns], scales and zeros float32 [rows, columns / 32] of a matrix in 4-bit blocks."""
+    """Codes uint8 [rows, columns], scales and zeros float32 [rows, columns / 32] of a 4-bit matrix."""
     rows, columns = stored.shape
     blocks = tensor_view(stored.data, torch.uint8, (-1, stored.dtype.block_bytes))
     if stored.dtype is DType.Q4_K:
@@ -149,7 +149,8 @@ def _kernel_weight(weight: Tensor) -> Tensor:
 
 
 def _repack(codes: Tensor) -> Tensor:
-    return torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes.to(torch.int32), 1)
+    packed: Tensor = torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes.to(torch.int32), 1)
+    return packed
 
 
 @cache

@@ -4,7 +4,7 @@ One activation scale per token in 8 bits would ruin a model whose activations
 have outliers. 16 bits do not: a token's activations become integers of 16 bits,
 cut into a high and a low half of 8 bits each,
 
-    q = 256 * high + low,    high, low in [-127, 127] and [-128, 127],
+    q = 254 * high + low,    high and low in [-127, 127],
 
 and one int8 x int8 -> int32 product does for both halves. Its sums are exact, so
 that a token's result does not depend on what else is in the batch, and a CPU
@@ -18,17 +18,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from sidecar.executors.torch.devices import has_fast_bfloat16, has_fast_integer_matmul
-from sidecar.executors.torch.linear.base import Linear, TensorSpec, float_rows
+from sidecar.executors.torch.linear.base import Linear, TensorSpec, Workspace, float_rows
 from sidecar.executors.torch.linear.dense import low_precision_linear
 from sidecar.models.source import StoredTensor
 
 WEIGHT_LEVELS = 127
 HALF_LEVELS = 127
 HALF_BASE = 254
-"""The low half covers the rounding error of the high one, half a unit to either side, with 127 levels each."""
+"""The low half covers the rounding error of the high one, half a unit either way, 127 levels each."""
 
 TILE_TOKENS = 128
-"""Tokens multiplied at a time, so that what passes from one operation to the next stays in the CPU's cache."""
+"""Tokens multiplied at a time, so that what passes between operations stays in the CPU's cache."""
 
 
 class Int8Format:
@@ -50,10 +50,10 @@ class Int8Format:
             target["weight"][rows] = chunk.div_(scale).round_().to(torch.int8)
             target["scale"][rows] = scale[:, 0]
 
-    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None, device: torch.device) -> Linear:
+    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None, workspace: Workspace) -> Linear:
         """See WeightFormat."""
+        device = workspace.device
         weight, scale = tensors["weight"].to(device), tensors["scale"].to(device)
-        bias = None if bias is None else bias.to(device, torch.float32)
         if has_fast_integer_matmul(device):
             return IntegerLinear(weight, scale, bias)
         dtype = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
@@ -75,11 +75,6 @@ class Int8Matrix:
         rows = self.weight.index_select(0, indices).to(torch.float32)
         return rows.mul_(self.scale.index_select(0, indices)[:, None])
 
-    def finish(self, outputs: Tensor) -> Tensor:
-        """Scale products with the integer weights, in place, and add the bias."""
-        outputs.mul_(self.scale)
-        return outputs if self.bias is None else outputs.add_(self.bias)
-
 
 class IntegerLinear(Int8Matrix):
     """Multiplies in integers; for CPUs with VNNI."""
@@ -88,15 +83,14 @@ class IntegerLinear(Int8Matrix):
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """See Linear."""
-        if inputs.shape[0] <= TILE_TOKENS:
-            return self._multiply(inputs)
-        return torch.cat([self._multiply(tile) for tile in inputs.split(TILE_TOKENS)])
-
-    def _multiply(self, inputs: Tensor) -> Tensor:
-        halves, scale = split_activations(inputs)
-        products = torch._int_mm(halves, self.weight.t()).to(torch.float32)
-        high, low = products.chunk(2)
-        return self.finish(low.add_(high, alpha=HALF_BASE).mul_(scale))
+        outputs = torch.empty((inputs.shape[0], self.weight.shape[0]), dtype=torch.float32)
+        for begin in range(0, inputs.shape[0], TILE_TOKENS):
+            halves, step = split_activations(inputs[begin : begin + TILE_TOKENS])
+            products = torch._int_mm(halves, self.weight.t()).to(torch.float32)
+            high, low = products.chunk(2)
+            low.add_(high, alpha=HALF_BASE).mul_(step)
+            torch.mul(low, self.scale, out=outputs[begin : begin + TILE_TOKENS])
+        return outputs if self.bias is None else outputs.add_(self.bias)
 
 
 class DequantizingLinear(Int8Matrix):
@@ -111,16 +105,17 @@ class DequantizingLinear(Int8Matrix):
     def __call__(self, inputs: Tensor) -> Tensor:
         """See Linear."""
         weight = self.weight.to(self.dtype)
-        if self.dtype == torch.float32:
-            return self.finish(functional.linear(inputs, weight))
-        return self.finish(low_precision_linear(inputs.to(self.dtype), weight).to(torch.float32))
+        multiply = functional.linear if self.dtype == torch.float32 else low_precision_linear
+        outputs = multiply(inputs.to(self.dtype), weight).to(torch.float32).mul_(self.scale)
+        return outputs if self.bias is None else outputs.add_(self.bias)
 
 
 def split_activations(inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """float32 [tokens, columns] as int8 [2 * tokens, columns], high halves first, and a scale [tokens, 1].
+    """Floats [tokens, columns] as int8 [2 * tokens, columns], high halves first, and scales [tokens, 1].
 
     inputs ≈ scale * (254 * high + low), with an error below max|inputs| / 64,000.
     """
+    inputs = inputs.to(torch.float32)
     step = inputs.abs().amax(dim=-1, keepdim=True).mul_(1 / HALF_LEVELS)
     step.clamp_(min=torch.finfo(torch.float32).tiny)
     fine = inputs / step

@@ -23,6 +23,6 @@ class RMSNorm:
 
 
 def swiglu(gate_up: Tensor) -> Tensor:
-    """SiLU(gate) * up for float32 [tokens, 2 * intermediate size], gate first. Shazeer (2020)."""
+    """SiLU(gate) * up for [tokens, 2 * intermediate size], gate first. Shazeer (2020)."""
     gate, up = gate_up.chunk(2, dim=-1)
     return functional.silu(gate).mul_(up)

@@ -1,7 +1,7 @@
 """The Llama architecture: Llama 2 and 3, Mistral, Yi, SmolLM and whatever else has its shape.
 
-Activations are float32 throughout; a weight format or the cache may round them
-for its own use. Touvron et al., "Llama 2" (2023).
+Hidden states, norms and rotations are float32; products and the cache may have
+a lower precision of their own. Touvron et al., "Llama 2" (2023).
 """
 
 import torch
@@ -32,7 +32,7 @@ class LlamaModel:
         self.head = self.embedding if layout.head is None else weights.matrix(layout.head)
 
     def forward(self, plan: StepPlan, cache: CacheEngine) -> Tensor | None:
-        """Hidden states float32 [tokens, hidden size] behind the last layer; None when all rows were cancelled."""
+        """Hidden states float32 [tokens, hidden size] of the last layer; None if all rows are cancelled."""
         hidden = self.embedding.lookup(plan.token_ids)
         rotation = Rotation(plan.positions, self.frequencies)
         for index, layer in enumerate(self.layers):
@@ -43,7 +43,7 @@ class LlamaModel:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Raw logits float32 [tokens, vocabulary] of some hidden states."""
-        return self.head(self.norm(hidden))
+        return self.head(self.norm(hidden)).to(torch.float32)
 
 
 class LlamaLayer:
@@ -66,10 +66,11 @@ class LlamaLayer:
         self, index: int, hidden: Tensor, rotation: Rotation, plan: StepPlan, cache: CacheEngine
     ) -> None:
         """Update `hidden` float32 [tokens, hidden size] in place."""
-        heads = self.qkv(self.input_norm(hidden)).view(hidden.shape[0], -1, self.head_dim)
+        heads = self.qkv(self.input_norm(hidden)).to(torch.float32)
+        heads = heads.view(hidden.shape[0], -1, self.head_dim)
         rotation.apply(heads[:, : self.rotated_heads])
         heads = heads.to(cache.dtype)
         cache.write(index, plan.slots, heads[:, self.query_heads :])
         attended = plan.attend(heads[:, : self.query_heads], cache.layers[index])
-        hidden.add_(self.output(attended.to(torch.float32)))
+        hidden.add_(self.output(attended))
         hidden.add_(self.down(swiglu(self.gate_up(self.post_attention_norm(hidden)))))
