@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from sidecar.cli.attach import add_engine_arguments, open_engine
-from sidecar.cli.conversation import Conversation, Turn
+from sidecar.cli.conversation import Conversation, Turn, sampling
 from sidecar.cli.exit_codes import OK
 from sidecar.cli.output import print_json_line
 from sidecar.errors import InvalidParams
@@ -65,9 +65,3 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.stats:
             turn.show_figures()
     return OK
-
-
-def sampling(arguments: argparse.Namespace) -> dict[str, object]:
-    """Sampling parameters that were given."""
-    names = ("temperature", "top_p", "max_tokens", "seed")
-    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}

@@ -1,5 +1,6 @@
 """The turns of a chat on a terminal: what was said, and an answer while it is being given."""
 
+import argparse
 import time
 from collections.abc import Iterator
 from typing import cast
@@ -112,3 +113,9 @@ class Turn:
             note(f"[waiting; {event.position} before this one]")
         elif isinstance(event, OverflowEvent):
             note(f"[the conversation is too long for the model: {event.dropped_messages} messages left out]")
+
+
+def sampling(arguments: argparse.Namespace) -> dict[str, object]:
+    """Sampling parameters that were given."""
+    names = ("temperature", "top_p", "max_tokens", "seed")
+    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}

@@ -6,8 +6,7 @@ import importlib
 import sys
 
 from sidecar.cli.attach import open_engine
-from sidecar.cli.chat import sampling
-from sidecar.cli.conversation import Conversation, Turn
+from sidecar.cli.conversation import Conversation, Turn, sampling
 from sidecar.cli.exit_codes import OK, exit_code
 from sidecar.cli.output import note
 from sidecar_client.errors import EngineError, EngineLost

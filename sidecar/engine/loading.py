@@ -6,9 +6,10 @@ from pathlib import Path
 
 from sidecar.engine.config import EngineConfig
 from sidecar.engine.info import LoadListener, LoadProgress, LoadStage, ModelInfo
-from sidecar.engine.memory import available_memory, plan_cache
+from sidecar.engine.memory import plan_cache
 from sidecar.errors import Cancelled, Unsupported
 from sidecar.executors.base import CacheLayout, ConversionProgress, Executor, ExecutorKind
+from sidecar.executors.memory import available_memory
 from sidecar.executors.registry import available_executors, executor_kind
 from sidecar.library.convert import prepare_model
 from sidecar.library.resolve import resolve_model

@@ -6,12 +6,12 @@ have to spare.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from sidecar.engine.block_pool import blocks_for
 from sidecar.engine.config import EngineConfig
 from sidecar.errors import OutOfMemory
 from sidecar.executors.base import BLOCK_SIZE, MemoryEstimate
+from sidecar.executors.memory import mebibytes
 
 DEFAULT_CONTEXT_LENGTH = 8192
 DEFAULT_STREAMS_TOKENS = 4096
@@ -22,9 +22,6 @@ LEAST_CONTEXT_LENGTH = 2048
 """Where memory is short and no length was asked for, the context shrinks to this before a load is refused."""
 SPARE_SHARE = 0.75
 """Part of the available memory that a model without a budget may take."""
-
-CONTROL_GROUP_ROOT = Path("/sys/fs/cgroup")
-CONTROL_GROUP_FILE = Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +46,12 @@ def plan_cache(
         if affordable < least:
             needed = fixed + least * estimate.bytes_per_block
             raise OutOfMemory(
-                f"model {config.model!r} needs {_mebibytes(needed)} for weights and a cache of "
-                f"{least * BLOCK_SIZE} tokens; {_mebibytes(limit)} are available",
+                f"model {config.model!r} needs {mebibytes(needed)} for weights and a cache of "
+                f"{least * BLOCK_SIZE} tokens; {mebibytes(limit)} are available",
                 data={"needed_bytes": needed, "available_bytes": limit},
             )
         blocks = affordable
     return CachePlan(blocks, min(context, blocks * BLOCK_SIZE))
-
-
-def available_memory() -> int:
-    """Bytes that can be taken without pushing anything out: of the machine and of our control group."""
-    import psutil
-
-    return min([psutil.virtual_memory().available, *_control_group_spare()])
 
 
 def _wanted_blocks(config: EngineConfig, context: int, estimate: MemoryEstimate) -> int:
@@ -75,31 +65,3 @@ def _least_blocks(config: EngineConfig, context: int) -> int:
     if config.cache_tokens is not None:
         return blocks_for(config.cache_tokens)
     return blocks_for(context if config.context_length else min(context, LEAST_CONTEXT_LENGTH))
-
-
-def _control_group_spare() -> list[int]:
-    """What each of our control groups (version 2) may still take; memory it can reclaim counts as free."""
-    try:
-        lines = CONTROL_GROUP_FILE.read_text().splitlines()
-    except OSError:
-        return []
-    own = next((Path(line[4:]) for line in lines if line.startswith("0::/")), Path())
-    # A group outside of our namespace shows as "..", which is nothing to look into.
-    groups = [own, *own.parents] if ".." not in own.parts else [Path()]
-    return [spare for group in groups if (spare := _spare(CONTROL_GROUP_ROOT / group)) is not None]
-
-
-def _spare(group: Path) -> int | None:
-    try:
-        limit = (group / "memory.max").read_text().strip()
-        used = int((group / "memory.current").read_text())
-        statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-    except OSError:
-        return None
-    if limit == "max":
-        return None
-    return max(0, int(limit) - used + int(statistics.get("inactive_file", 0)))
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / 2**20:.0f} MiB"

@@ -1,10 +1,7 @@
-from pathlib import Path
-
 import pytest
 
-from sidecar.engine import memory
 from sidecar.engine.config import EngineConfig
-from sidecar.engine.memory import CachePlan, available_memory, plan_cache
+from sidecar.engine.memory import CachePlan, plan_cache
 from sidecar.errors import OutOfMemory
 from sidecar.executors.base import MemoryEstimate
 
@@ -55,27 +52,3 @@ def test_without_a_budget_a_quarter_of_what_is_available_is_left_alone() -> None
 def test_a_budget_beyond_the_machine_does_not_help() -> None:
     with pytest.raises(OutOfMemory):
         plan(available=150 * MIB, memory_budget_bytes=PLENTY)
-
-
-def test_available_memory_heeds_the_tightest_control_group(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = tmp_path / "cgroup"
-    for group, limit in (("a", str(40 * MIB)), ("a/b", "max")):
-        folder = root / group
-        folder.mkdir(parents=True)
-        (folder / "memory.max").write_text(f"{limit}\n")
-        (folder / "memory.current").write_text(f"{30 * MIB}\n")
-        (folder / "memory.stat").write_text(f"anon 1\ninactive_file {5 * MIB}\n")
-    own = tmp_path / "own"
-    own.write_text("0::/a/b\n")
-    monkeypatch.setattr(memory, "CONTROL_GROUP_ROOT", root)
-    monkeypatch.setattr(memory, "CONTROL_GROUP_FILE", own)
-    assert available_memory() == 15 * MIB
-
-
-def test_available_memory_without_control_groups_is_the_machine_s(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(memory, "CONTROL_GROUP_FILE", tmp_path / "none")
-    assert available_memory() > 10 * MIB

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sidecar.errors import InvalidParams
 from sidecar.executors.base import BLOCK_SIZE, CacheLayout
-from sidecar.executors.torch.memory import require_memory
+from sidecar.executors.memory import require_memory
 from sidecar.executors.torch.views import tensor_view
 from sidecar.models.config import ModelConfig
 

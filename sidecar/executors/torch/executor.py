@@ -16,11 +16,11 @@ from sidecar.executors.base import (
     ExecutionBatch,
     ExecutionResult,
 )
+from sidecar.executors.memory import require_memory
 from sidecar.executors.torch.cache_engine import CacheEngine
 from sidecar.executors.torch.devices import default_threads, resolve_device
 from sidecar.executors.torch.estimate import memory_estimate
 from sidecar.executors.torch.formats import cache_dtype
-from sidecar.executors.torch.memory import require_memory
 from sidecar.executors.torch.model_runner import ModelRunner
 from sidecar.executors.torch.models.llama import LlamaModel
 from sidecar.executors.torch.weights import ModelWeights

@@ -30,6 +30,7 @@ BLOCK_ROWS = 64
 FORMATS = (DType.Q4_0, DType.Q4_1, DType.Q4_K)
 KERNEL_TOKENS = 64
 """Up to so many tokens the 4-bit kernel is the faster way."""
+_LOW_HALVES = 0x0F0F0F0F0F0F0F0F
 
 
 class Int4Format:
@@ -95,12 +96,13 @@ class Int4Linear:
     def transposed(self) -> Tensor:
         """The weights as bfloat16 [columns, rows], in the workspace."""
         blocks, columns, _ = self.weight.shape
-        packed = self.weight.transpose(0, 1)
-        codes = self.workspace.take(torch.uint8, (columns, blocks, BLOCK_ROWS))
-        torch.bitwise_and(packed, 15, out=codes[..., : BLOCK_ROWS // 2])
-        torch.bitwise_right_shift(packed, 4, out=codes[..., BLOCK_ROWS // 2 :])
+        codes = self.workspace.take(torch.int8, (columns, blocks, BLOCK_ROWS))
+        # Sixteen codes at a time: a byte at a time these short runs would take several times longer.
+        packed, unpacked = self.weight.view(torch.int64).transpose(0, 1), codes.view(torch.int64)
+        torch.bitwise_and(packed, _LOW_HALVES, out=unpacked[..., : BLOCK_ROWS // 16])
+        torch.bitwise_and(packed >> 4, _LOW_HALVES, out=unpacked[..., BLOCK_ROWS // 16 :])
         weights = self.workspace.take(torch.bfloat16, (columns // GROUP, GROUP, self.rows))
-        weights.copy_(codes.view(torch.int8).sub_(8).view(weights.shape))
+        weights.copy_(codes.sub_(8).view(weights.shape))
         # One after the other in memory, or the product below would run number by number.
         scale, zero = self.scale_zero.permute(2, 0, 1).contiguous()[:, :, None]
         return torch.addcmul(zero, weights, scale, out=weights).view(columns, self.rows)
