@@ -18,7 +18,7 @@ def test_there_is_an_expectation_for_every_block() -> None:
 
 @pytest.mark.model
 @pytest.mark.parametrize(
-    ("block", "says"), zip(BLOCKS, SAYS, strict=True), ids=["client", "error", "library"]
+    ("block", "says"), list(zip(BLOCKS, SAYS, strict=True)), ids=["client", "error", "library"]
 )
 def test_a_block_runs(block: str, says: str, tmp_path: Path) -> None:
     done = subprocess.run(
