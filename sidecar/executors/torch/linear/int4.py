@@ -28,8 +28,10 @@ from sidecar.models.source import StoredTensor
 GROUP = 32
 BLOCK_ROWS = 64
 FORMATS = (DType.Q4_0, DType.Q4_1, DType.Q4_K)
-KERNEL_TOKENS = 64
+KERNEL_TOKENS = 128
 """Up to so many tokens the 4-bit kernel is the faster way."""
+PADDED_TOKENS = 64
+"""Otherwise their number is rounded up to a multiple of this (see `dense.ROWS_PADDED_FROM`)."""
 _LOW_HALVES = 0x0F0F0F0F0F0F0F0F
 
 
@@ -85,7 +87,7 @@ class Int4Linear:
                 rounded, self.kernel_weight, GROUP, self.scale_zero
             )
         else:
-            padded = functional.pad(rounded, (0, 0, 0, -tokens % KERNEL_TOKENS))
+            padded = functional.pad(rounded, (0, 0, 0, -tokens % PADDED_TOKENS))
             outputs = torch.mm(padded, self.transposed())[:tokens]
         return outputs if self.bias is None else outputs.add_(self.bias)
 
