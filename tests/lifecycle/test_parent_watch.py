@@ -1,6 +1,7 @@
 """A host is gone when its process or its end of our stdin is; it is not gone for being silent."""
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -37,6 +38,11 @@ def stdin() -> Iterator[tuple[StdinWatch, int]]:
         return
 
 
+def no_such_device(pid: int, flags: int = 0) -> int:
+    """What a kernel without process descriptors answers."""
+    raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+
 @pytest.mark.parametrize("with_pidfd", [True, False])
 async def test_a_killed_host_is_noticed(
     host: subprocess.Popen[bytes],
@@ -45,7 +51,7 @@ async def test_a_killed_host_is_noticed(
     with_pidfd: bool,
 ) -> None:
     if not with_pidfd:
-        monkeypatch.delattr(os, "pidfd_open", raising=False)
+        monkeypatch.setattr(os, "pidfd_open", no_such_device, raising=False)
     gone: asyncio.Queue[str] = asyncio.Queue()
     watch = watch_host(host.pid, stdin[0], gone.put_nowait)
     watch.start()

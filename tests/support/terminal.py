@@ -1,5 +1,6 @@
 """A program on a pseudo-terminal, driven as a person would drive it."""
 
+import contextlib
 import os
 import pty
 import re
@@ -46,9 +47,9 @@ class Terminal:
         """Everything so far, without escape sequences."""
         return _ESCAPES.sub("", self._printed).replace("\r\n", "\n")
 
-    def expect(self, text: str) -> None:
+    def expect(self, text: str, seconds: float = DEADLINE_SECONDS) -> None:
         """Wait until the program has printed this."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + seconds
         while (found := self.printed.find(text, self.position)) < 0:
             assert self._read_more(deadline), f"{text!r} did not come; printed: {self.printed!r}"
         self.position = found + len(text)
@@ -63,6 +64,18 @@ class Terminal:
     def press_ctrl_c(self) -> None:
         """What a terminal does for Ctrl-C; the program's group is the foreground's only one."""
         os.killpg(self.process.pid, signal.SIGINT)
+
+    def press_ctrl_c_until(self, text: str) -> None:
+        """Press it as a person would: again when nothing happens.
+
+        Python's input() misses a signal that comes between its prompt and its read.
+        """
+        for _ in range(10):
+            self.press_ctrl_c()
+            with contextlib.suppress(AssertionError):
+                self.expect(text, DEADLINE_SECONDS / 10)
+                return
+        self.expect(text, 0)
 
     def wait(self) -> int:
         """Read to the end; returns the exit code."""
