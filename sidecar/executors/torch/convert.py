@@ -8,13 +8,12 @@ from pathlib import Path
 from sidecar.errors import Unsupported
 from sidecar.executors.base import ConversionProgress
 from sidecar.executors.torch.formats import pieces
-from sidecar.executors.torch.linear.base import TensorSpec
 from sidecar.executors.torch.tensor_file import create_tensor_file
 from sidecar.executors.torch.weight_layout import model_layout
 from sidecar.models.source import ModelSource
 
 WEIGHTS_FILE = "weights.safetensors"
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Raised with every change of what `convert` writes."""
 
 
@@ -26,10 +25,11 @@ def convert(source: ModelSource, quantization: str, target: Path, progress: Conv
         for matrix in model_layout(source.config).matrices
         for piece in pieces(matrix, source, quantization)
     ]
-    specs: dict[str, TensorSpec] = {}
-    for piece in todo:
-        needed = piece.format.tensors(piece.rows, piece.columns)
-        specs |= {f"{piece.name}.{suffix}": spec for suffix, spec in needed.items()}
+    specs = {
+        f"{piece.name}.{suffix}": spec
+        for piece in todo
+        for suffix, spec in piece.format.tensors(piece.rows, piece.columns).items()
+    }
     total = sum(piece.rows * piece.columns for piece in todo)
     done = 0
     with create_tensor_file(target / WEIGHTS_FILE, specs) as file:

@@ -2,7 +2,7 @@
 
 from sidecar.executors.base import MemoryEstimate
 from sidecar.executors.torch.cache_engine import bytes_per_block
-from sidecar.executors.torch.formats import assumed_format, cache_dtype
+from sidecar.executors.torch.formats import cache_dtype, usual_format
 from sidecar.executors.torch.weight_layout import model_layout
 from sidecar.models.config import ModelConfig
 
@@ -14,10 +14,10 @@ LIVE_COPIES = 3
 
 
 def memory_estimate(config: ModelConfig, quantization: str) -> MemoryEstimate:
-    """See ExecutorKind.memory_estimate."""
+    """See ExecutorKind.memory_estimate. Under "int4" the file's layers are taken to have 4 bits."""
     weights = 0
     for matrix in model_layout(config).matrices:
-        specs = assumed_format(matrix, quantization).tensors(matrix.rows, matrix.columns)
+        specs = usual_format(matrix, quantization).tensors(matrix.rows, matrix.columns)
         weights += sum(spec.byte_count for spec in specs.values())
     weights += 4 * config.hidden_size * (2 * config.num_layers + 1)
     widest = max(2 * config.intermediate_size, 3 * config.hidden_size)

@@ -15,7 +15,7 @@ _MINUS_INFINITY = float("-inf")
 
 
 def filter_logits(logits: Tensor, parameters: Sequence[SamplingParameters]) -> None:
-    """Set what is filtered out of float32 [rows, vocabulary] to minus infinity; the largest of a row is 0."""
+    """Set what is filtered out of float32 [rows, vocabulary] to minus infinity."""
     vocabulary = logits.shape[-1]
     _filter(logits, [p.top_k if 0 < p.top_k < vocabulary else None for p in parameters], _top_k)
     _filter(logits, [p.typical_p if p.typical_p < 1 else None for p in parameters], _typical_p)
@@ -77,4 +77,4 @@ def _last_needed(ordered: Tensor, probabilities: Tensor, limits: Tensor) -> Tens
 
 def _min_p(logits: Tensor, limits: Tensor) -> Tensor:
     """Keep tokens at least `limit` times as likely as the likeliest."""
-    return logits < limits.log().to(logits.dtype)
+    return logits < logits.amax(dim=-1, keepdim=True) + limits.log().to(logits.dtype)

@@ -7,7 +7,7 @@ from itertools import groupby
 import torch
 
 from sidecar.errors import Unsupported
-from sidecar.executors.torch.linear.base import WeightFormat
+from sidecar.executors.torch.linear.base import TableFormat, WeightFormat
 from sidecar.executors.torch.linear.dense import DenseFormat
 from sidecar.executors.torch.linear.int4 import Int4Format, is_exact
 from sidecar.executors.torch.linear.int8 import Int8Format
@@ -15,12 +15,16 @@ from sidecar.executors.torch.weight_layout import Matrix, MatrixPart, model_layo
 from sidecar.models.config import DType
 from sidecar.models.source import ModelSource
 
-_FORMATS: dict[str, WeightFormat] = {
-    "float32": DenseFormat(torch.float32),
-    "bfloat16": DenseFormat(torch.bfloat16),
-    "int8": Int8Format(),
-    "int4": Int4Format(),
+_FLOAT32, _BFLOAT16 = DenseFormat(torch.float32), DenseFormat(torch.bfloat16)
+_INT8, _INT4 = Int8Format(), Int4Format()
+_TABLE_FORMATS: dict[str, TableFormat] = {
+    "float32": _FLOAT32,
+    "bfloat16": _BFLOAT16,
+    "int8": _INT8,
+    # Logits in bfloat16, which is what 4-bit products are, would have many equals among the largest.
+    "int4": _INT8,
 }
+_FORMATS: dict[str, WeightFormat] = {**_TABLE_FORMATS, "int4": _INT4}
 _STORED_AS = {"float32": DType.F32, "bfloat16": DType.BF16}
 
 
@@ -50,23 +54,25 @@ def pieces(matrix: Matrix, source: ModelSource, quantization: str) -> Sequence[P
     """How a matrix is cut by format, from the top down. Raises Unsupported for an unknown quantization."""
     if quantization not in _FORMATS:
         raise Unsupported(f"there is no quantization {quantization!r} here; known: {', '.join(_FORMATS)}")
-    grouped = groupby(matrix.parts, key=lambda part: _part_format(part, source, quantization))
+
+    def format_of(part: MatrixPart) -> WeightFormat:
+        expected = usual_format(matrix, quantization)
+        return _INT8 if expected is _INT4 and not is_exact(source.tensors[part.source]) else expected
+
     return [
         Piece(f"{matrix.name}.{index}", weight_format, tuple(parts), matrix.columns)
-        for index, (weight_format, parts) in enumerate(grouped)
+        for index, (weight_format, parts) in enumerate(groupby(matrix.parts, key=format_of))
     ]
 
 
-def _part_format(part: MatrixPart, source: ModelSource, quantization: str) -> WeightFormat:
-    """Under "int4" only what the file has in 4 bits already is kept so, all else is int8."""
-    if quantization == "int4" and not is_exact(source.tensors[part.source]):
-        return _FORMATS["int8"]
-    return _FORMATS[quantization]
+def usual_format(matrix: Matrix, quantization: str) -> WeightFormat:
+    """A matrix's format; under "int4" only for what the file has in 4 bits already, all else is int8."""
+    return _TABLE_FORMATS[quantization] if matrix.is_table else _FORMATS[quantization]
 
 
-def assumed_format(matrix: Matrix, quantization: str) -> WeightFormat:
-    """The format of a matrix as far as the config tells, before any file is opened."""
-    return _FORMATS[quantization]
+def table_format(quantization: str) -> TableFormat:
+    """The format of embedding and head."""
+    return _TABLE_FORMATS[quantization]
 
 
 def cache_dtype(quantization: str) -> torch.dtype:

@@ -10,10 +10,11 @@ The rule, the same for every executor:
 4. Temperature 0: the largest logit, of equal ones the smallest token id.
 5. Otherwise logits are divided by the temperature and filtered (`filters.py`).
 6. The draw inverts the cumulative distribution in the order of token ids: with
-   weight(i) = exp(logit(i) - largest logit) in float32 and sums in float64, the
-   token is the smallest i with weight(0) + … + weight(i) > u * total weight,
-   where u is `philox.uniform(seed, choice, position)`. No sorting is needed, and
-   a tiny change of the logits moves borders between tokens only a little.
+   weight(i) = exp(logit(i) - largest logit before the filters) in float32, 0 for
+   what they removed, and sums in float64, the token is the smallest i with
+   weight(0) + … + weight(i) > u * total weight, where u is
+   `philox.uniform(seed, choice, position)`. No sorting is needed, and a tiny
+   change of the logits moves borders between tokens only a little.
 """
 
 import math

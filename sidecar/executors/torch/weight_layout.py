@@ -23,12 +23,16 @@ class MatrixPart:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A run-ready matrix [rows, columns], its parts from the top down."""
+    """A run-ready matrix [rows, columns], its parts from the top down.
+
+    The rows of a table stand for the tokens of the vocabulary.
+    """
 
     name: str
     parts: tuple[MatrixPart, ...]
     columns: int
     has_bias: bool = False
+    is_table: bool = False
 
     @property
     def rows(self) -> int:
@@ -68,8 +72,12 @@ class ModelLayout:
 def model_layout(config: ModelConfig) -> ModelLayout:
     """The layout of a Llama-shaped model."""
     hidden, vocabulary = config.hidden_size, config.vocab_size
-    embedding = Matrix("embedding", (MatrixPart(EMBEDDING, vocabulary),), hidden)
-    head = None if config.tie_word_embeddings else Matrix("head", (MatrixPart(HEAD, vocabulary),), hidden)
+    embedding = Matrix("embedding", (MatrixPart(EMBEDDING, vocabulary),), hidden, is_table=True)
+    head = (
+        None
+        if config.tie_word_embeddings
+        else Matrix("head", (MatrixPart(HEAD, vocabulary),), hidden, is_table=True)
+    )
     layers = tuple(_layer_layout(config, index) for index in range(config.num_layers))
     return ModelLayout(embedding, layers, head)
 

@@ -7,8 +7,8 @@ from sidecar.errors import InvalidModelFile, ModelLoadFailed
 from sidecar.executors.base import ConvertedModel
 from sidecar.executors.torch.convert import WEIGHTS_FILE, check_rotary
 from sidecar.executors.torch.dequantize import dequantize
-from sidecar.executors.torch.formats import Piece, needs_conversion, pieces
-from sidecar.executors.torch.linear.base import Linear, StackedLinear, Workspace, rotary_order
+from sidecar.executors.torch.formats import Piece, needs_conversion, pieces, table_format
+from sidecar.executors.torch.linear.base import Linear, StackedLinear, Table, Workspace, rotary_order
 from sidecar.executors.torch.views import stored_view
 from sidecar.executors.torch.weight_layout import Matrix, MatrixPart
 from sidecar.models.safetensors import SafetensorsTensor, read_safetensors
@@ -39,11 +39,15 @@ class ModelWeights:
         row = 0
         loaded = []
         for piece in self._pieces(matrix):
-            tensors = self._converted(piece) if self._file is not None else self._original(piece)
             part_bias = None if bias is None else bias[row : row + piece.rows]
-            loaded.append(piece.format.load(tensors, part_bias, self._workspace))
+            loaded.append(piece.format.load(self._tensors(piece), part_bias, self._workspace))
             row += piece.rows
         return loaded[0] if len(loaded) == 1 else StackedLinear(loaded)
+
+    def table(self, matrix: Matrix) -> Table:
+        """The embedding or the head. Raises as `matrix` does."""
+        [piece] = self._pieces(matrix)
+        return table_format(self._quantization).load(self._tensors(piece), None, self._workspace)
 
     def vector(self, name: str) -> Tensor:
         """A norm or another small tensor of the model file, float32."""
@@ -61,14 +65,12 @@ class ModelWeights:
             Piece(piece.name, piece.format, (part,), piece.columns) for piece in found for part in piece.parts
         ]
 
-    def _original(self, piece: Piece) -> dict[str, Tensor]:
-        return {"weight": stored_view(self._source.tensors[piece.parts[0].source])}
-
-    def _converted(self, piece: Piece) -> dict[str, Tensor]:
-        file = self._file or {}
+    def _tensors(self, piece: Piece) -> dict[str, Tensor]:
+        if self._file is None:
+            return {"weight": stored_view(self._source.tensors[piece.parts[0].source])}
         tensors = {}
         for suffix, spec in piece.format.tensors(piece.rows, piece.columns).items():
-            found = file.get(f"{piece.name}.{suffix}")
+            found = self._file.get(f"{piece.name}.{suffix}")
             stored = found.stored_tensor() if found else None
             view = stored_view(stored) if stored else None
             if view is None or view.dtype != spec.dtype or view.shape != spec.shape:

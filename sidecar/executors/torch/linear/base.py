@@ -25,8 +25,12 @@ class Linear(Protocol):
         the product: float32, or bfloat16 where the weights are that.
         """
 
-    def lookup(self, indices: Tensor) -> Tensor:
-        """The matrix's rows `indices` (int64 [tokens]) as float32 [tokens, columns]: an embedding."""
+
+class Table(Linear, Protocol):
+    """A matrix with a row for each token of the vocabulary: an embedding, which may also be the head."""
+
+    def lookup(self, token_ids: Tensor) -> Tensor:
+        """The rows of int64 [tokens] as float32 [tokens, columns]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,13 @@ class WeightFormat(Protocol):
 
     def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None, workspace: "Workspace") -> Linear:
         """The matrix ready to multiply on the workspace's device; `tensors` are used in place if possible."""
+
+
+class TableFormat(WeightFormat, Protocol):
+    """One that can store an embedding."""
+
+    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None, workspace: "Workspace") -> Table:
+        """See WeightFormat."""
 
 
 class Workspace:
@@ -104,7 +115,3 @@ class StackedLinear:
     def __call__(self, inputs: Tensor) -> Tensor:
         """See Linear."""
         return torch.cat([part(inputs) for part in self.parts], dim=-1)
-
-    def lookup(self, indices: Tensor) -> Tensor:
-        """Not offered: an embedding is always one matrix."""
-        raise NotImplementedError("an embedding is one matrix, never a stack")

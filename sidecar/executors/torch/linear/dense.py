@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sidecar.executors.torch.linear.base import Linear, TensorSpec, Workspace, float_rows
+from sidecar.executors.torch.linear.base import Table, TensorSpec, Workspace, float_rows
 from sidecar.models.source import StoredTensor
 
 ROWS_PADDED_FROM = 16
@@ -29,7 +29,7 @@ class DenseFormat:
         for begin, chunk in float_rows(stored, rotary_heads):
             weight[row + begin : row + begin + len(chunk)] = chunk
 
-    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None, workspace: Workspace) -> Linear:
+    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None, workspace: Workspace) -> Table:
         """See WeightFormat."""
         return DenseLinear(
             tensors["weight"].to(workspace.device), None if bias is None else bias.to(self.dtype)
@@ -47,13 +47,14 @@ class DenseLinear:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """See Linear."""
+        inputs = inputs.to(self.weight.dtype)
         if self.weight.dtype == torch.float32:
             return functional.linear(inputs, self.weight, self.bias)
-        return low_precision_linear(inputs.to(self.weight.dtype), self.weight, self.bias)
+        return low_precision_linear(inputs, self.weight, self.bias)
 
-    def lookup(self, indices: Tensor) -> Tensor:
-        """See Linear."""
-        return self.weight.index_select(0, indices).to(torch.float32)
+    def lookup(self, token_ids: Tensor) -> Tensor:
+        """See Table."""
+        return self.weight.index_select(0, token_ids).to(torch.float32)
 
 
 def low_precision_linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -91,10 +91,6 @@ class Int4Linear:
             outputs = torch.mm(padded, self.transposed())[:tokens]
         return outputs if self.bias is None else outputs.add_(self.bias)
 
-    def lookup(self, indices: Tensor) -> Tensor:
-        """See Linear."""
-        return self.transposed().index_select(1, indices).t().to(torch.float32).contiguous()
-
     def transposed(self) -> Tensor:
         """The weights as bfloat16 [columns, rows], in the workspace."""
         blocks, columns, _ = self.weight.shape

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sidecar.executors.torch.devices import has_fast_bfloat16, has_fast_integer_matmul
-from sidecar.executors.torch.linear.base import Linear, TensorSpec, Workspace, float_rows
+from sidecar.executors.torch.linear.base import Table, TensorSpec, Workspace, float_rows
 from sidecar.executors.torch.linear.dense import low_precision_linear
 from sidecar.models.source import StoredTensor
 
@@ -50,7 +50,7 @@ class Int8Format:
             target["weight"][rows] = chunk.div_(scale).round_().to(torch.int8)
             target["scale"][rows] = scale[:, 0]
 
-    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None, workspace: Workspace) -> Linear:
+    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None, workspace: Workspace) -> Table:
         """See WeightFormat."""
         device = workspace.device
         weight, scale = tensors["weight"].to(device), tensors["scale"].to(device)
@@ -70,10 +70,10 @@ class Int8Matrix:
         self.scale = scale
         self.bias = bias
 
-    def lookup(self, indices: Tensor) -> Tensor:
-        """See Linear."""
-        rows = self.weight.index_select(0, indices).to(torch.float32)
-        return rows.mul_(self.scale.index_select(0, indices)[:, None])
+    def lookup(self, token_ids: Tensor) -> Tensor:
+        """See Table."""
+        rows = self.weight.index_select(0, token_ids).to(torch.float32)
+        return rows.mul_(self.scale.index_select(0, token_ids)[:, None])
 
 
 class IntegerLinear(Int8Matrix):

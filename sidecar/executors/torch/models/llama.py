@@ -26,10 +26,10 @@ class LlamaModel:
         layout = model_layout(config)
         divisors = weights.optional_vector(ROPE_FREQUENCIES)
         self.frequencies = inverse_frequencies(config, divisors).to(device)
-        self.embedding = weights.matrix(layout.embedding)
+        self.embedding = weights.table(layout.embedding)
         self.layers = [LlamaLayer(config, layer, weights) for layer in layout.layers]
         self.norm = RMSNorm(weights.vector(FINAL_NORM), config.rms_norm_epsilon)
-        self.head = self.embedding if layout.head is None else weights.matrix(layout.head)
+        self.head = self.embedding if layout.head is None else weights.table(layout.head)
 
     def forward(self, plan: StepPlan, cache: CacheEngine) -> Tensor | None:
         """Hidden states float32 [tokens, hidden size] of the last layer; None if all rows are cancelled."""

@@ -1,0 +1,97 @@
+"""Attention over scattered blocks against softmax written out over one sequence."""
+
+import random as randomness
+from collections.abc import Sequence
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.executors.base import BLOCK_SIZE
+from sidecar.executors.torch import paged_attention
+from sidecar.executors.torch.paged_attention import DecodeSegment, PrefillSegment, group_by_length, is_run
+
+HEADS, KEY_HEADS, HEAD_DIM, BLOCKS = 6, 2, 16, 64
+
+
+def cache_layer() -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(2 * KEY_HEADS, BLOCKS, BLOCK_SIZE, HEAD_DIM, generator=generator)
+
+
+def queries(count: int) -> torch.Tensor:
+    return torch.randn(count, HEADS, HEAD_DIM, generator=torch.Generator().manual_seed(1))
+
+
+def expected(query: torch.Tensor, layer: torch.Tensor, table: Sequence[int], length: int) -> torch.Tensor:
+    """Attention of one query [heads, head_dim] over the first `length` positions of a sequence."""
+    sequence = layer[:, list(table)].flatten(1, 2)[:, :length]
+    keys, values = sequence.repeat_interleave(HEADS // KEY_HEADS, dim=0).chunk(2)
+    scores = torch.einsum("hd,hld->hl", query, keys) * HEAD_DIM**-0.5
+    return torch.einsum("hl,hld->hd", scores.softmax(dim=-1), values).flatten()
+
+
+def scattered(count: int, seed: int) -> list[int]:
+    return randomness.Random(seed).sample(range(BLOCKS), count)
+
+
+@pytest.mark.parametrize(
+    ("tables", "lengths"),
+    [
+        ([[4, 5, 6]], [41]),
+        ([[9]], [1]),
+        ([scattered(3, 1)], [40]),
+        ([scattered(1, 2), scattered(5, 3), scattered(4, 4)], [3, 80, 49]),
+    ],
+    ids=["run", "one_token", "scattered", "several"],
+)
+def test_decode(tables: list[list[int]], lengths: list[int]) -> None:
+    layer, asked = cache_layer(), queries(len(tables))
+    found = DecodeSegment(tables, lengths, layer).attend(asked, layer)
+    for row, (table, length) in enumerate(zip(tables, lengths, strict=True)):
+        torch.testing.assert_close(found[row], expected(asked[row], layer, table, length))
+
+
+@pytest.mark.parametrize("table", [list(range(7, 27)), scattered(20, 5)], ids=["run", "scattered"])
+@pytest.mark.parametrize(("start", "count"), [(0, 2), (0, 200), (37, 5), (100, 210), (16, 64)])
+def test_prefill(table: list[int], start: int, count: int) -> None:
+    layer, asked = cache_layer(), queries(count)
+    used = table[: -(-(start + count) // BLOCK_SIZE)]
+    found = PrefillSegment(used, start, count, layer).attend(asked, layer)
+    for token in (0, count // 2, count - 1):
+        torch.testing.assert_close(found[token], expected(asked[token], layer, table, start + token + 1))
+
+
+def test_rows_of_a_group_never_see_blocks_of_others() -> None:
+    """A short row is padded with a block of its own, so that not even a NaN elsewhere can reach it."""
+    layer, asked = cache_layer(), queries(2)
+    layer[:, 30:40] = torch.nan
+    found = DecodeSegment([[3], list(range(30, 36))], [10, 90], layer).attend(asked, layer)
+    torch.testing.assert_close(found[0], expected(asked[0], layer, [3], 10))
+
+
+@given(st.lists(st.integers(1, 9000), min_size=1, max_size=40), st.randoms(use_true_random=False))
+def test_groups_cover_all_rows_and_waste_little(lengths: list[int], choose: randomness.Random) -> None:
+    lengths.sort()
+    runs = [choose.random() < 0.5 for _ in lengths]
+    groups = group_by_length(lengths, runs)
+    assert [row for group in groups for row in group] == list(range(len(lengths)))
+    for group in groups:
+        longest = lengths[group[-1]]
+        if len(group) > 1:
+            assert longest <= max(256, 1.51 * lengths[group[0]])
+            assert not any(runs[row] and lengths[row] >= paged_attention.LONG_RUN_TOKENS for row in group)
+
+
+def test_equal_lengths_share_a_call_but_long_runs_stand_alone() -> None:
+    assert group_by_length([5, 100, 256], [True] * 3) == [[0, 1, 2]]
+    assert group_by_length([2000, 2000, 2000], [False] * 3) == [[0, 1, 2]]
+    assert group_by_length([2000, 2000, 2000], [True, False, False]) == [[0], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("table", "answer"), [([3], True), ([3, 4, 5], True), ([3, 5, 4, 6], False), ([5, 4], False)]
+)
+def test_a_run_is_adjacent_and_ascending(table: list[int], answer: bool) -> None:
+    assert is_run(table) is answer
