@@ -1,6 +1,7 @@
 """The composition root: the only file that knows every room, and the two ways a sidecar runs."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import platform
@@ -8,6 +9,7 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,9 @@ class Sidecar:
             debug=debug,
             frame_tap=self._frames,
         )
-        self.hub = Hub(terms, single_host=not debug, welcomed=_import_executor_early)
+        self.hub = Hub(
+            terms, single_host=not debug, welcomed=partial(_import_executor_early, settings.executor)
+        )
 
     def shutdown(self, grace_seconds: float) -> None:
         """Begin an orderly end; returns at once."""
@@ -242,11 +246,13 @@ def _refuse_scripted_when_frozen(settings: Settings) -> None:
         raise Unsupported("options.executor 'scripted' is for tests from the source tree")
 
 
-def _import_executor_early() -> None:
+def _import_executor_early(wanted: str | None) -> None:
     """Import what models run on while the host is busy with its welcome: the first load finds it done."""
 
     def import_executor() -> None:
-        for name in available_executors()[:1]:
-            executor_kind(name)
+        for name in [wanted] if wanted else available_executors()[:1]:
+            # A load reports what is wrong to whoever asked for it.
+            with contextlib.suppress(SidecarError):
+                executor_kind(name)
 
     threading.Thread(target=import_executor, name="import", daemon=True).start()
