@@ -16,7 +16,7 @@ demo: $(STAMP) $(MODEL_STAMP) ## start a sidecar, load the default model, stream
 test: $(STAMP) $(MODEL_STAMP) ## all tests but the long ones
 	$(PYTHON) -m pytest -m "not slow"
 
-test-long: $(STAMP) $(MODEL_STAMP) ## the long ones: fuzzing, soak
+test-long: $(STAMP) $(MODEL_STAMP) ## the long ones: soak
 	$(PYTHON) -m pytest -m "slow" --timeout=3600
 
 check: $(STAMP) ## format, lint, types, import contract
