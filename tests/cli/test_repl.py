@@ -46,10 +46,7 @@ def test_what_was_said_is_sent_along_until_it_is_forgotten(terminal: Terminal) -
     terminal.expect("[forgotten]")
     terminal.type("one")
     assert prompt_tokens(terminal) == first
-    # Pressed before the prompt it would be swallowed when the terminal changes its mode.
-    terminal.expect("> ")
-    terminal.press_ctrl_d()
-    assert terminal.wait() == 0
+    assert terminal.leave_with_ctrl_d() == 0
 
 
 def test_ctrl_c_stops_the_answer_and_not_the_conversation(terminal: Terminal) -> None:
@@ -61,8 +58,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_conversation(terminal: Terminal) ->
     terminal.expect("> ")
     terminal.type("count 2")
     terminal.expect("1 2\n> ")
-    terminal.press_ctrl_d()
-    assert terminal.wait() == 0
+    assert terminal.leave_with_ctrl_d() == 0
 
 
 def test_an_answer_that_fails_is_one_line_and_the_conversation_goes_on(terminal: Terminal) -> None:
@@ -72,8 +68,7 @@ def test_an_answer_that_fails_is_one_line_and_the_conversation_goes_on(terminal:
     terminal.type("count 2")
     terminal.expect("1 2\n> ")
     assert "Traceback" not in terminal.printed
-    terminal.press_ctrl_d()
-    assert terminal.wait() == 0
+    assert terminal.leave_with_ctrl_d() == 0
 
 
 def test_an_engine_that_is_killed_is_started_again(terminal: Terminal) -> None:
@@ -85,8 +80,7 @@ def test_an_engine_that_is_killed_is_started_again(terminal: Terminal) -> None:
     terminal.expect("started again")
     terminal.type("count 2")
     terminal.expect("1 2\n")
-    terminal.press_ctrl_d()
-    assert terminal.wait() == 0
+    assert terminal.leave_with_ctrl_d() == 0
 
 
 def prompt_tokens(terminal: Terminal) -> int:

@@ -58,8 +58,16 @@ class Terminal:
         """Type a line."""
         os.write(self._master, line.encode() + b"\n")
 
-    def press_ctrl_d(self) -> None:
-        os.write(self._master, b"\x04")
+    def leave_with_ctrl_d(self) -> int:
+        """Press it as a person would, again when nothing happens; returns the exit code.
+
+        A terminal swallows it while it changes its mode.
+        """
+        for _ in range(10):
+            os.write(self._master, b"\x04")
+            with contextlib.suppress(AssertionError):
+                return self.wait(DEADLINE_SECONDS / 10)
+        return self.wait()
 
     def press_ctrl_c(self) -> None:
         """What a terminal does for Ctrl-C; the program's group is the foreground's only one."""
@@ -77,9 +85,9 @@ class Terminal:
                 return
         self.expect(text, 0)
 
-    def wait(self) -> int:
+    def wait(self, seconds: float = DEADLINE_SECONDS) -> int:
         """Read to the end; returns the exit code."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + seconds
         while self._read_more(deadline):
             pass
         return self.process.wait(DEADLINE_SECONDS)
