@@ -42,7 +42,7 @@ def test_right_drafts_give_the_tokens_that_single_steps_give(executor: TorchExec
 
 def test_drafts_count_for_the_penalties_of_what_follows(executor: TorchExecutor) -> None:
     tokens: list[int] = []
-    counts = {token_id: (0, True) for token_id in PROMPT}
+    counts = dict.fromkeys(PROMPT, (0, True))
     computed, start = PROMPT, 0
     for _ in range(5):
         single = row(computed, start=start, sampling=PENALIZED)
@@ -52,7 +52,7 @@ def test_drafts_count_for_the_penalties_of_what_follows(executor: TorchExecutor)
         counts = {**counts, tokens[-1]: (times + 1, in_prompt)}
         computed, start = tokens[-1:], len(PROMPT) + len(tokens) - 1
     drafts = row(tokens[:4], start=len(PROMPT), samples=4, sampling=PENALIZED)
-    drafts.penalty_counts = {**{token_id: (0, True) for token_id in PROMPT}, tokens[0]: (1, False)}
+    drafts.penalty_counts = {**dict.fromkeys(PROMPT, (0, True)), tokens[0]: (1, False)}
     assert step(executor, drafts)[0].token_ids == tuple(tokens[1:])
 
 
