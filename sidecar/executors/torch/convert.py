@@ -9,6 +9,7 @@ from sidecar.errors import Unsupported
 from sidecar.executors.base import ConversionProgress
 from sidecar.executors.torch.formats import pieces
 from sidecar.executors.torch.tensor_file import create_tensor_file
+from sidecar.executors.torch.views import release_pages
 from sidecar.executors.torch.weight_layout import model_layout
 from sidecar.models.source import ModelSource
 
@@ -35,14 +36,17 @@ def convert(source: ModelSource, quantization: str, target: Path, progress: Conv
     with create_tensor_file(target / WEIGHTS_FILE, specs) as file:
         for piece in todo:
             suffixes = piece.format.tensors(piece.rows, piece.columns)
-            tensors = {suffix: file[f"{piece.name}.{suffix}"] for suffix in suffixes}
+            tensors = {suffix: file.tensors[f"{piece.name}.{suffix}"] for suffix in suffixes}
             row = 0
             for part in piece.parts:
                 rotary_heads = part.rotary_heads if source.permuted_qk else 0
-                piece.format.fill(tensors, row, source.tensors[part.source], rotary_heads)
+                stored = source.tensors[part.source]
+                piece.format.fill(tensors, row, stored, rotary_heads)
+                release_pages(stored.data)
                 row += part.rows
                 done += part.rows * piece.columns
                 progress(done / total, "converting weights")
+            file.release()
 
 
 def check_rotary(source: ModelSource) -> None:

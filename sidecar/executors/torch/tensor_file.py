@@ -10,6 +10,7 @@ import mmap
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,16 +18,28 @@ from torch import Tensor
 
 from sidecar.errors import ModelLoadFailed
 from sidecar.executors.torch.linear.base import TensorSpec
-from sidecar.executors.torch.views import tensor_view
+from sidecar.executors.torch.views import release_pages, tensor_view
 
 ALIGNMENT = 64
 _TYPE_NAMES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.int8: "I8"}
 _ZEROS = bytes(2**20)
 
 
+@dataclass(frozen=True, slots=True)
+class TensorFile:
+    """A file being filled: `tensors` are views of its mapping, `memory`."""
+
+    tensors: Mapping[str, Tensor]
+    memory: memoryview
+
+    def release(self) -> None:
+        """Hand what is written so far to the system, out of this process's memory."""
+        release_pages(self.memory)
+
+
 @contextmanager
-def create_tensor_file(path: Path, specs: Mapping[str, TensorSpec]) -> Iterator[dict[str, Tensor]]:
-    """Make a file of these tensors and give them to be written to; on leaving, all is handed to the system.
+def create_tensor_file(path: Path, specs: Mapping[str, TensorSpec]) -> Iterator[TensorFile]:
+    """Make a file of these tensors to be written to; on leaving, all is handed to the system.
 
     Raises ModelLoadFailed when the disk has no room.
     """
@@ -48,7 +61,7 @@ def create_tensor_file(path: Path, specs: Mapping[str, TensorSpec]) -> Iterator[
             name: tensor_view(view[len(header) + offsets[name] :][: spec.byte_count], spec.dtype, spec.shape)
             for name, spec in ordered.items()
         }
-        yield tensors
+        yield TensorFile(tensors, view)
         mapping.flush()
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sidecar.errors import InvalidModelFile, ModelLoadFailed
+from sidecar.errors import InvalidModelFile, ModelLoadFailed, NotFound
 from sidecar.executors.base import ConvertedModel
 from sidecar.executors.torch.convert import WEIGHTS_FILE, check_rotary
 from sidecar.executors.torch.dequantize import dequantize
@@ -27,7 +27,10 @@ class ModelWeights:
         check_rotary(model.source)
         if model.folder is not None:
             self._path = model.folder / WEIGHTS_FILE
-            self._file = read_safetensors(self._path)
+            try:
+                self._file = read_safetensors(self._path)
+            except NotFound as error:
+                raise ModelLoadFailed(f"{self._path}: the converted weights are not there") from error
         elif needs_conversion(model.source, model.quantization):
             raise ModelLoadFailed(
                 f"{model.source.path}: must be converted before it runs as {model.quantization}"
