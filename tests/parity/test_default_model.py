@@ -11,7 +11,7 @@ from sidecar.models.open import open_model
 from sidecar.models.source import ModelSource
 from sidecar.text.tokenizer import Tokenizer
 from tests.support.default_model import default_model_path
-from tests.support.torch_executor import greedy_tokens, load_executor
+from tests.support.torch_executor import greedy_tokens, load_executor, logits_of, row
 from tests.support.transformers_llama import llama_with_weights
 
 TOKENS = 256
@@ -50,3 +50,27 @@ def test_greedy_tokens_are_the_same(tmp_path: Path) -> None:
     )[0, len(prompt) :].tolist()
     executor = load_executor(source, "float32", tmp_path)
     assert greedy_tokens(executor, prompt, TOKENS) == expected
+
+
+@pytest.mark.model
+def test_company_in_a_batch_changes_no_logit(tmp_path: Path) -> None:
+    """Teacher-forced: a prompt in chunks and then token by token, alone and among rows of other lengths."""
+    source = open_model(default_model_path())
+    tokens = Tokenizer.from_source(source.tokenizer).encode(PROMPT * 8)[:96]
+    executor = load_executor(source, "float32", tmp_path)
+    alone = logits_of(executor, row(tokens, blocks=range(6), samples=96))
+    company = [
+        row(tokens[:50], blocks=range(10, 14), samples=0, sampling=None),
+        row(tokens[:7], blocks=[40], samples=0, sampling=None),
+        row(tokens[:1], blocks=[41]),
+    ]
+    found = []
+    for start, end in ((0, 33), (33, 90), *((position, position + 1) for position in range(90, 96))):
+        asked = row(tokens[start:end], start=start, blocks=[22, 20, 25, 24, 23, 21], samples=end - start)
+        found.append(logits_of(executor, *company, asked)[1:])
+        company = [
+            row(tokens[50:51], start=50, blocks=range(10, 14), samples=0, sampling=None),
+            row(tokens[7:8], start=7, blocks=[40], samples=0, sampling=None),
+            row(tokens[:1], blocks=[41]),
+        ]
+    assert float((torch.cat(found) - alone).abs().max()) <= 1e-3
