@@ -93,7 +93,8 @@ async def test_leaving_a_stream_stops_the_work(engine: Engine) -> None:
 
 
 async def test_a_reader_that_does_not_read_disturbs_nobody(engine: Engine) -> None:
-    idle = engine.chat.stream(messages=say("talk"), credit=4)
+    # Slow, so that it cannot end meanwhile: an end lets all held events go.
+    idle = engine.chat.stream(messages=say("slow 5 talk"), credit=4)
     reader = idle.text()
     await anext(reader)
     for _ in range(5):
