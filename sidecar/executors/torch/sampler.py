@@ -27,6 +27,7 @@ from torch import Tensor
 from sidecar.executors.base import SamplingParameters
 from sidecar.executors.torch.filters import filter_logits
 from sidecar.executors.torch.philox import uniform
+from sidecar.executors.torch.shortlist import has_shortlist, shortlist
 from sidecar.executors.torch.views import tensor_view
 from sidecar.generation import SampledLogprobs, TokenLogprob
 
@@ -153,22 +154,40 @@ def _choose(logits: Tensor, requests: Sequence[SampleRequest]) -> tuple[list[int
     best, token_ids = logits.max(dim=-1)
     chosen: list[int] = token_ids.tolist()
     drawn = [row for row, request in enumerate(requests) if request.parameters.temperature > 0]
-    if drawn:
-        parameters = [requests[row].parameters for row in drawn]
-        temperatures = torch.tensor([item.temperature for item in parameters], device=logits.device)
-        part = logits if len(drawn) == len(requests) else logits[drawn]
-        part = part.sub_(best[drawn, None]).div_(temperatures[:, None])
-        filter_logits(part, parameters)
-        for row, token_id in zip(drawn, _draw(part, [requests[row] for row in drawn]), strict=True):
-            chosen[row] = token_id
+    listed = [row for row in drawn if has_shortlist(requests[row].parameters, logits.shape[-1])]
+    whole = sorted(set(drawn) - set(listed))
+    for rows, draw in ((listed, _draw_from_shortlist), (whole, _draw_from_all)):
+        if rows:
+            part = _scaled(logits, best, rows, requests)
+            for row, token_id in zip(rows, draw(part, [requests[row] for row in rows]), strict=True):
+                chosen[row] = token_id
     return chosen, best.tolist()
 
 
-def _draw(logits: Tensor, requests: Sequence[SampleRequest]) -> list[int]:
-    """Invert the cumulative distribution; the largest logit of each row is 0."""
+def _scaled(logits: Tensor, best: Tensor, rows: Sequence[int], requests: Sequence[SampleRequest]) -> Tensor:
+    """Some rows' logits divided by their temperatures, the largest of each being 0."""
+    temperatures = torch.tensor([requests[row].parameters.temperature for row in rows], device=logits.device)
+    part = logits if len(rows) == len(requests) else logits[rows]
+    return part.sub_(best[rows, None]).div_(temperatures[:, None])
+
+
+def _draw_from_shortlist(logits: Tensor, requests: Sequence[SampleRequest]) -> list[int]:
+    parameters = [request.parameters for request in requests]
+    tokens = shortlist(logits, parameters)
+    filter_logits(tokens.logits, parameters, tokens.rest)
+    found: list[int] = tokens.token_ids.gather(1, _draw(tokens.logits, requests))[:, 0].tolist()
+    return found
+
+
+def _draw_from_all(logits: Tensor, requests: Sequence[SampleRequest]) -> list[int]:
+    filter_logits(logits, [request.parameters for request in requests])
+    found: list[int] = _draw(logits, requests)[:, 0].tolist()
+    return found
+
+
+def _draw(logits: Tensor, requests: Sequence[SampleRequest]) -> Tensor:
+    """Invert the cumulative distribution of each row: the column drawn, int64 [rows, 1]."""
     numbers = [uniform(r.parameters.seed, r.parameters.choice, r.position) for r in requests]
     cumulative = logits.exp_().cumsum(dim=-1, dtype=torch.float64)
     targets = torch.tensor(numbers, dtype=torch.float64, device=logits.device)[:, None] * cumulative[:, -1:]
-    found = torch.searchsorted(cumulative, targets, right=True)
-    token_ids: list[int] = found.clamp_(max=logits.shape[-1] - 1)[:, 0].tolist()
-    return token_ids
+    return torch.searchsorted(cumulative, targets, right=True).clamp_(max=logits.shape[-1] - 1)

@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from sidecar.executors.base import SamplingParameters
 from sidecar.executors.torch.filters import filter_logits
+from sidecar.executors.torch.shortlist import has_shortlist, shortlist
 
 Kept = set[int]
 VOCABULARY = 40
@@ -109,3 +111,34 @@ def test_typical_p_may_drop_the_likeliest() -> None:
     logits = [math.log(0.4), *[math.log(0.01)] * 60]
     [kept] = kept_by_filters([logits], [SamplingParameters(typical_p=0.3)])
     assert kept == set(range(1, 61))
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), PARAMETERS), min_size=1, max_size=4), st.floats(0.5, 5))
+def test_a_shortlist_changes_nothing(cases: list[tuple[int, SamplingParameters]], spread: float) -> None:
+    """Vocabularies of no whole number of parts, top_k above and below that number."""
+    vocabulary = 1000
+    parameters = [replace(item, typical_p=1.0) for _, item in cases]
+    generator = torch.Generator().manual_seed(cases[0][0])
+    logits = torch.randn(len(cases), vocabulary, generator=generator) * spread
+    logits -= logits.amax(dim=-1, keepdim=True)
+    tokens = shortlist(logits, parameters)
+    assert bool((tokens.token_ids.diff(dim=-1) > 0)[tokens.logits[:, 1:].isfinite()].all())
+    filter_logits(tokens.logits, parameters, tokens.rest)
+    filter_logits(logits, parameters)
+    for row in range(len(cases)):
+        kept = tokens.token_ids[row][tokens.logits[row].isfinite()]
+        assert torch.equal(kept, logits[row].isfinite().nonzero()[:, 0])
+
+
+def test_a_shortlist_is_short_where_the_model_is_sure() -> None:
+    logits = torch.randn(1, 49152, generator=torch.Generator().manual_seed(0)) - 20
+    logits[0, [7, 40000]] = torch.tensor([0.0, -1.0])
+    for parameters in (
+        SamplingParameters(top_p=0.9),
+        SamplingParameters(top_k=5),
+        SamplingParameters(min_p=0.1),
+    ):
+        assert has_shortlist(parameters, 49152)
+        assert shortlist(logits, [parameters]).token_ids.shape[1] < 1000
+    assert not has_shortlist(SamplingParameters(), 49152)
+    assert not has_shortlist(SamplingParameters(top_p=0.9, typical_p=0.9), 49152)
