@@ -16,11 +16,8 @@ import torch
 from benchmarks.quantization_gate import default_model, loaded
 from benchmarks.tables import markdown_table
 from sidecar.executors.base import BLOCK_SIZE, ExecutionBatch, ExecutionRow, SamplingParameters
-from sidecar.executors.torch.dequantize import dequantize
 from sidecar.executors.torch.executor import TorchExecutor
-from sidecar.executors.torch.linear.base import rotary_order
 from sidecar.models.open import open_model
-from sidecar.models.source import ModelSource
 
 GREEDY = SamplingParameters(temperature=0.0)
 STREAMS = (1, 8, 32)
@@ -65,38 +62,13 @@ def executor_contestant(executor: TorchExecutor, context: int) -> Contestant:
     return Contestant(decode, prefill)
 
 
-def transformers_contestant(source: ModelSource) -> Contestant:
+def transformers_contestant(path: Path) -> Contestant:
     """transformers' own Llama in bfloat16 with its default cache, its weights those of the file."""
-    from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+    from transformers import DynamicCache
 
-    config = source.config
-    with torch.device("meta"):
-        model = LlamaForCausalLM(
-            LlamaConfig(
-                vocab_size=config.vocab_size,
-                hidden_size=config.hidden_size,
-                intermediate_size=config.intermediate_size,
-                num_hidden_layers=config.num_layers,
-                num_attention_heads=config.num_attention_heads,
-                num_key_value_heads=config.num_key_value_heads,
-                head_dim=config.head_dim,
-                max_position_embeddings=config.context_length,
-                rope_theta=config.rope.theta,
-                tie_word_embeddings=config.tie_word_embeddings,
-            )
-        )
-    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
-    weights = {}
-    for name, stored in source.tensors.items():
-        weight = dequantize(stored)
-        kind = name.split(".")[-2]
-        if kind in heads and source.permuted_qk:
-            weight = weight[rotary_order(len(weight), heads[kind])]
-        weights[name] = weight.to(torch.bfloat16)
-    model.load_state_dict(weights, strict=False, assign=True)
-    model.tie_weights()
-    model.model.rotary_emb = type(model.model.rotary_emb)(model.config)
-    model.eval()
+    from benchmarks.peers.gguf_weights import load_transformers_model
+
+    model = load_transformers_model(path, torch.bfloat16)
 
     @torch.inference_mode()
     def decode(streams: int, context: int) -> float:
@@ -160,7 +132,7 @@ def main() -> None:
     with loaded(source, arguments.quantization, capacity) as executor:
         contestants = {arguments.quantization: executor_contestant(executor, arguments.context)}
         if arguments.transformers:
-            contestants["transformers bfloat16"] = transformers_contestant(source)
+            contestants["transformers bfloat16"] = transformers_contestant(source.path)
         best = measure(contestants, arguments.context, arguments.prompt, arguments.rounds)
     rows = []
     for case, speeds in best.items():

@@ -1,11 +1,7 @@
-import logging
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+"""What one engine does for its requests, step by step."""
 
 import pytest
 
-from sidecar.engine.inference_engine import InferenceEngine
 from sidecar.errors import (
     Busy,
     Conflict,
@@ -13,62 +9,17 @@ from sidecar.errors import (
     InternalError,
     InvalidParams,
     ModelNotLoaded,
-    OutOfMemory,
 )
-from sidecar.executors.base import BLOCK_SIZE, ExecutionBatch, ExecutionResult
-from sidecar.executors.scripted import TURN_END, Controls, ScriptedExecutor
+from sidecar.executors.base import BLOCK_SIZE, ExecutionBatch
+from sidecar.executors.scripted import TURN_END, Controls
 from sidecar.generation import (
     FinishReason,
-    GenerationOutput,
     GenerationParams,
     InferenceRequest,
     OverflowPolicy,
-    Priority,
 )
+from tests.support.engine_requests import LETTERS, alphabet, chat, executor_of, finish, request
 from tests.support.scripted import scripted_engine
-
-LETTERS = b"abcdefghijklmnopqrstuvwxyz"
-
-
-def alphabet(tokens: list[int], choice: int) -> int:
-    return LETTERS[(len(tokens) + choice) % 26]
-
-
-def request(prompt: bytes = b"x", request_id: str | None = None, **params: Any) -> InferenceRequest:
-    return InferenceRequest(tuple(prompt), GenerationParams(**params), request_id)
-
-
-def finish(engine: InferenceEngine) -> dict[str, GenerationOutput]:
-    outputs: dict[str, GenerationOutput] = {}
-    while engine.has_unfinished_requests():
-        outputs |= {output.request_id: output for output in engine.step() if output.finished}
-    engine.check_integrity()
-    stats = engine.stats()
-    assert stats.blocks_free + stats.blocks_cached == stats.blocks_total
-    return outputs
-
-
-def executor_of(engine: InferenceEngine) -> ScriptedExecutor:
-    executor = engine._executor
-    assert isinstance(executor, ScriptedExecutor)
-    return executor
-
-
-def raising(error: BaseException, when: Callable[[int, ExecutionBatch], bool]) -> Controls:
-    """Raises in each execute for which `when` (number from 1, batch) says so."""
-    executes = 0
-
-    def before_execute(batch: ExecutionBatch) -> None:
-        nonlocal executes
-        executes += 1
-        if when(executes, batch):
-            raise error
-
-    return Controls(before_execute)
-
-
-def chat(engine: InferenceEngine, text: str) -> list[int]:
-    return engine.tokenize(f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n", parse_special=True)
 
 
 def test_the_built_in_model_answers_a_chat() -> None:
@@ -181,248 +132,6 @@ def test_preempted_requests_end_with_the_tokens_they_get_alone() -> None:
         alone = scripted_engine(alphabet).generate(prompt, GenerationParams(max_tokens=60))
         assert outputs[name].token_ids == alone.token_ids
         assert outputs[name].usage == alone.usage
-
-
-def test_a_step_that_fails_is_computed_again_row_by_row_and_only_the_culprit_ends(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    culprit = 200
-    controls = raising(
-        RuntimeError("secret words of a user"),
-        lambda _, batch: any(culprit in row.token_ids for row in batch.rows),
-    )
-    engine = scripted_engine(alphabet, controls)
-    engine.add_request(request(b"aa", "a", max_tokens=30))
-    engine.step()
-    engine.add_request(request(bytes([1, culprit, 2]), "culprit", max_tokens=30))
-    engine.add_request(request(b"bb", "b", max_tokens=30, n=2))
-    with caplog.at_level(logging.ERROR):
-        outputs = finish(engine)
-    error = outputs["culprit"].error
-    assert isinstance(error, InternalError)
-    assert "RuntimeError" in error.message
-    assert "secret" not in error.message
-    assert outputs["culprit"].finish_reason is FinishReason.ERROR
-    for name in "ab":
-        assert outputs[name].error is None
-        assert [len(choice.token_ids) for choice in outputs[name].choices] == [30] * (1 + (name == "b"))
-        assert bytes(outputs[name].token_ids) == bytes(LETTERS[(2 + index) % 26] for index in range(30))
-    assert executor_of(engine).mismatches == []
-
-
-@pytest.mark.parametrize("failing", range(1, 12))
-def test_a_step_that_fails_once_loses_nothing(failing: int) -> None:
-    engine = scripted_engine(
-        alphabet,
-        raising(MemoryError(), lambda number, batch: number == failing and len(batch.rows) > 1),
-        max_batch_tokens=20,
-        max_running_requests=8,
-    )
-    for name in "abc":
-        engine.add_request(request(name.encode() * 18, name, max_tokens=10, n=2))
-    for output in finish(engine).values():
-        assert output.error is None
-        for choice in output.choices:
-            expected = bytes(LETTERS[(18 + index + choice.index) % 26] for index in range(10))
-            assert bytes(choice.token_ids) == expected
-    assert executor_of(engine).mismatches == []
-
-
-def test_a_failed_copy_is_made_again_with_the_step() -> None:
-    copies = 0
-
-    def before_copy(pairs: object) -> None:
-        nonlocal copies
-        copies += 1
-        if copies == 1:
-            raise RuntimeError("told to")
-
-    engine = scripted_engine(alphabet, Controls(before_copy=before_copy))
-    output = engine.generate(b"abc", GenerationParams(n=3, max_tokens=5))
-    assert output.error is None
-    assert copies == 3
-    assert executor_of(engine).mismatches == []
-
-
-def test_an_error_of_our_tree_reaches_the_request_as_it_is() -> None:
-    engine = scripted_engine(alphabet, raising(OutOfMemory("no room"), lambda number, _: number == 3))
-    with pytest.raises(OutOfMemory, match="no room"):
-        engine.generate(b"x", GenerationParams(max_tokens=30))
-    assert engine.generate(b"x", GenerationParams(max_tokens=3)).text == "bcd"
-
-
-def test_a_row_s_own_error_ends_its_request_with_what_there_was() -> None:
-    engine = scripted_engine()
-    engine.add_request(InferenceRequest(tuple(chat(engine, "fail")), request_id="fails"))
-    engine.add_request(InferenceRequest(tuple(chat(engine, "count 3")), request_id="works"))
-    outputs = finish(engine)
-    error = outputs["fails"].error
-    assert isinstance(error, InternalError)
-    assert "the script failed this row" in error.message
-    assert outputs["works"].text == "1 2 3"
-
-
-def test_what_a_failed_request_wrote_is_not_found_again() -> None:
-    engine = scripted_engine(
-        alphabet, raising(RuntimeError("told to"), lambda number, _: number == 3), max_batch_tokens=40
-    )
-    prompt = bytes(range(100))
-    with pytest.raises(InternalError):
-        engine.generate(prompt)
-    assert engine.stats().blocks_cached == 0
-    assert engine.generate(prompt, GenerationParams(max_tokens=1)).usage.cached_tokens == 0
-
-
-def test_an_executor_that_answers_with_too_few_rows_fails_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = scripted_engine(alphabet)
-    executor = executor_of(engine)
-    execute = executor.execute
-
-    def cut(batch: ExecutionBatch) -> ExecutionResult:
-        return ExecutionResult(execute(batch).rows[:-1])
-
-    monkeypatch.setattr(executor, "execute", cut)
-    with pytest.raises(InternalError, match="answered 1 rows with 0 results"):
-        engine.generate(b"x")
-
-
-class Broken:
-    """A constraint that fails on its second use."""
-
-    def __init__(self, *, in_mask: bool) -> None:
-        self._in_mask = in_mask
-        self._uses = 0
-
-    def fill_mask(self, mask: memoryview) -> None:
-        mask[:] = b"\xff" * len(mask)
-        self._use(self._in_mask)
-
-    def advance(self, token_id: int) -> None:
-        self._use(not self._in_mask)
-
-    def is_complete(self) -> bool:
-        return False
-
-    def _use(self, counts: bool) -> None:
-        self._uses += counts
-        if self._uses == 2:
-            raise ValueError("secret")
-
-
-@pytest.mark.parametrize("in_mask", [True, False])
-def test_a_constraint_that_fails_ends_its_request_alone(in_mask: bool) -> None:
-    engine = scripted_engine(alphabet)
-    params = GenerationParams(max_tokens=10, n=2)
-    constraint = partial(Broken, in_mask=in_mask)
-    engine.add_request(InferenceRequest(tuple(b"x"), params, "broken", constraint=constraint))
-    engine.add_request(request(b"y", "fine", max_tokens=10))
-    outputs = finish(engine)
-    error = outputs["broken"].error
-    assert isinstance(error, InternalError)
-    assert "secret" not in error.message
-    assert outputs["fine"].usage.completion_tokens == 10
-
-
-def test_a_constraint_decides_what_may_come() -> None:
-    class Digits:
-        def fill_mask(self, mask: memoryview) -> None:
-            mask[:] = bytes(len(mask))
-            for digit in b"0123456789":
-                mask[digit // 8] |= 1 << digit % 8
-
-        def advance(self, token_id: int) -> None:
-            pass
-
-        def is_complete(self) -> bool:
-            return False
-
-    engine = scripted_engine(alphabet)
-    params = GenerationParams(max_tokens=5)
-    engine.add_request(InferenceRequest(tuple(b"x"), params, "r", constraint=Digits))
-    assert finish(engine)["r"].text == "00000"
-
-
-def test_cancelling_works_at_every_stage() -> None:
-    engine = scripted_engine(alphabet, max_running_requests=1, max_batch_tokens=20)
-    engine.add_request(request(b"a", "running", max_tokens=100))
-    engine.add_request(request(b"b", "waiting", max_tokens=100))
-    engine.add_request(request(b"c", "unseen", max_tokens=100))
-    engine.cancel_request("unseen")
-    engine.step()
-    engine.step()
-    engine.cancel_request("waiting")
-    engine.cancel_request("running")
-    engine.cancel_request("running")
-    engine.cancel_request("never heard of")
-    outputs = {output.request_id: output for output in engine.step()}
-    assert set(outputs) == {"running", "waiting"}
-    assert all(output.finished and output.error is None for output in outputs.values())
-    assert outputs["running"].finish_reason is outputs["waiting"].finish_reason is FinishReason.CANCELLED
-    assert (outputs["running"].text, outputs["waiting"].text) == ("bc", "")
-    assert not engine.has_unfinished_requests()
-    engine.check_integrity()
-
-
-def test_cancelling_in_the_middle_of_a_prompt_and_while_preempted() -> None:
-    engine = scripted_engine(alphabet, blocks=6, max_batch_tokens=34)
-    engine.add_request(request(b"a" * 70, "prompt", max_tokens=10))
-    engine.step()
-    engine.cancel_request("prompt")
-    (output,) = engine.step()
-    assert output.finish_reason is FinishReason.CANCELLED
-    engine.add_request(request(b"b" * 40, "preempted", max_tokens=30, priority=Priority.BACKGROUND))
-    engine.step()
-    engine.step()
-    engine.add_request(request(b"c" * 70, "urgent", max_tokens=5, priority=Priority.INTERACTIVE))
-    engine.step()
-    assert engine.stats().preemptions == 1
-    engine.cancel_request("preempted")
-    outputs = finish(engine)
-    assert outputs["preempted"].finish_reason is FinishReason.CANCELLED
-    assert outputs["preempted"].usage.completion_tokens > 0
-    assert outputs["urgent"].finish_reason is FinishReason.LENGTH
-
-
-def test_cancelling_during_a_step_gives_up_the_step_s_token() -> None:
-    def before_execute(batch: ExecutionBatch) -> None:
-        if batch.rows[0].start == 3:
-            engine.cancel_request("r")
-            assert batch.rows[0].cancel[0]
-
-    engine = scripted_engine(alphabet, Controls(before_execute))
-    engine.add_request(request(b"x", "r", max_tokens=100, n=2))
-    engine.add_request(request(b"yy", "other", max_tokens=8))
-    outputs = finish(engine)
-    assert {choice.finish_reason for choice in outputs["r"].choices} == {FinishReason.CANCELLED}
-    assert outputs["r"].text == "bcd"
-    assert outputs["other"].usage.completion_tokens == 8
-
-
-def test_cancelling_during_a_step_ends_what_waits_with_that_step() -> None:
-    engine = scripted_engine(
-        alphabet,
-        Controls(lambda batch: engine.cancel_request("waiting")),
-        max_running_requests=1,
-        max_batch_tokens=20,
-    )
-    engine.add_request(request(b"x", "running", max_tokens=5))
-    engine.add_request(request(b"y", "waiting", max_tokens=5))
-    outputs = {output.request_id: output for output in engine.step()}
-    assert outputs["waiting"].finish_reason is FinishReason.CANCELLED
-    assert not outputs["running"].finished
-
-
-def test_choices_that_ended_before_a_cancel_keep_their_reason() -> None:
-    def until_five(tokens: list[int], choice: int) -> int:
-        return TURN_END if choice == 1 and len(tokens) == 5 else 97
-
-    engine = scripted_engine(until_five)
-    engine.add_request(request(b"x", "r", max_tokens=100, n=2))
-    for _ in range(10):
-        engine.step()
-    engine.cancel_request("r")
-    output = finish(engine)["r"]
-    assert [choice.finish_reason for choice in output.choices] == [FinishReason.CANCELLED, FinishReason.STOP]
 
 
 def test_the_context_s_end_ends_a_choice() -> None:
