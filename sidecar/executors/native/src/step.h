@@ -1,0 +1,116 @@
+// One step: every layer for all rows of a batch, then the tokens that follow.
+//
+// All threads go through the same phases together; a barrier stands between two phases, and within
+// one the work is shared out as threads ask for it. Who computes what never changes a result.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <initializer_list>
+#include <vector>
+
+#include "activations.h"
+#include "attention_plan.h"
+#include "model.h"
+
+namespace native {
+
+enum Phase {
+    kEmbed, kNormalize, kProjectHeads, kPlaceHeads, kAttend, kMerge, kProjectOutput, kGateUp, kDown, kHead, kSample,
+    kPhases,
+};
+
+// 64-byte aligned memory that only grows.
+template <class Number>
+class Buffer {
+  public:
+    bool resize(size_t count) {
+        if (count <= count_) return true;
+        pages_ = allocate_pages(count * sizeof(Number));
+        count_ = pages_ ? count : 0;
+        return bool(pages_);
+    }
+    Number* data() const { return reinterpret_cast<Number*>(pages_.get()); }
+
+  private:
+    Pages pages_;
+    size_t count_ = 0;
+};
+
+// What a step needs beside the model; kept from step to step.
+struct Workspace {
+    Buffer<float> hidden, normed, heads, attended, gated, logits, rotation, parts;
+    Buffer<ActivationGroup> quantized;
+    std::vector<Partial> partials;
+    std::vector<std::vector<float>> scratch;  // one for each thread
+};
+
+// Where a step's results go. `samples`, `top_tokens` and `top_logprobs` as native_execute has them,
+// `statuses` one for each row; `logits` null unless they are wanted instead of tokens.
+struct StepResult {
+    int32_t* statuses;
+    native_sample* samples;
+    int32_t* top_tokens;
+    float* top_logprobs;
+    float* logits;
+};
+
+class Step {
+  public:
+    // The batch has been checked.
+    Step(Model& model, Workspace& workspace, const native_batch& batch);
+
+    // False when there is no memory for it.
+    bool prepare();
+    void run(const StepResult& result);
+
+  private:
+    struct Token {
+        int32_t row, position;
+    };
+    struct Product {
+        const Matrix* matrix;
+        float* out;
+    };
+
+    void compute(int thread);
+    void embed();
+    void layer(size_t index, int thread);
+    void attend(size_t index, int thread);
+    void head(int thread);
+    void sample(int thread);
+    void finish(Phase phase, int thread);
+
+    // Parts of a phase, by whichever thread has time.
+    Activations prepare_input(const float* values, size_t stride, size_t columns, const std::vector<float>* norm);
+    void multiply(std::initializer_list<Product> products, const Activations& input, size_t stride, Store store);
+    void gate(const Layer& layer, const Activations& input);
+    void check_tokens();
+
+    // One item of a phase.
+    void place_heads(size_t index, size_t token);
+    void write_attended(const AttentionTile& tile, const Partial* totals);
+
+    Queries queries_of(const AttentionTile& tile) const;
+    Partial* partials_of(size_t part) { return space_.partials.data() + part * kAttentionRows; }
+    bool is_abandoned() const;
+    void report();
+
+    Model& model_;
+    Workspace& space_;
+    const native_batch& batch_;
+    const native_config& config_;
+    const Kernels& kernels_;
+    AttentionPlan plan_;
+    std::vector<Token> tokens_;
+    std::vector<int32_t> sampled_;      // flat token index of every sampled position
+    std::vector<int32_t> sampled_row_;  // its row
+    std::vector<std::atomic<uint8_t>> failed_;  // by row: something was not finite
+    size_t hidden_stride_, heads_stride_, gated_stride_, logits_stride_;
+    std::atomic<bool> abandoned_{false};
+    std::chrono::steady_clock::time_point clock_;
+    StepResult result_{};
+};
+
+}  // namespace native
