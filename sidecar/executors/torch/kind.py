@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from sidecar.executors import rope
 from sidecar.executors.base import ConversionProgress, Executor, MemoryEstimate
-from sidecar.executors.torch import convert, estimate, formats, rope
+from sidecar.executors.torch import convert, estimate, formats
 from sidecar.executors.torch.devices import has_fast_bfloat16, has_fast_integer_matmul, resolve_device
 from sidecar.executors.torch.executor import NAME, TorchExecutor
 from sidecar.models.config import ModelConfig
