@@ -59,12 +59,13 @@ def _llama3(config: ModelConfig, frequencies: list[float]) -> list[float]:
         raise Unsupported(f"RoPE scaling needs low_freq_factor ({low}) below high_freq_factor ({high})")
 
     def scaled(frequency: float) -> float:
-        wavelength = _single(whole_turn / frequency)
+        # torch divides a plain number by a tensor as reciprocal and product, each rounded.
+        wavelength = _single(_single(1 / frequency) * whole_turn)
         if wavelength > original / low:
             return _single(frequency / factor)
         if wavelength < original / high:
             return frequency
-        kept = _single(_single(_single(original / wavelength) - low) / (high - low))
+        kept = _single(_single(_single(_single(1 / wavelength) * original) - low) / (high - low))
         stretched = _single(_single(_single(1 - kept) * frequency) / factor)
         return _single(stretched + _single(kept * frequency))
 
