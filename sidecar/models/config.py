@@ -66,7 +66,7 @@ class ModelConfig:
     """Shape of a decoder-only transformer; sizes in elements, lengths in tokens."""
 
     architecture: str
-    """Family name, lower case: "llama"."""
+    """Family name, lower case: "llama", "mistral", "qwen2", "qwen3"."""
     vocab_size: int
     hidden_size: int
     intermediate_size: int
@@ -78,18 +78,27 @@ class ModelConfig:
     rms_norm_epsilon: float
     rope: RopeConfig = field(default_factory=RopeConfig)
     tie_word_embeddings: bool = False
-    attention_bias: bool = False
+    qkv_bias: bool = False
+    """Whether the projections to queries, keys and values have biases."""
+    attention_output_bias: bool = False
     mlp_bias: bool = False
+    query_key_norm: bool = False
+    """Whether each head of the queries and keys goes through an RMSNorm before it is rotated."""
+    sliding_window: int | None = None
+    """In every layer a token sees so many positions, its own included; None: all before it."""
     bos_token_id: int | None = None
     eos_token_ids: tuple[int, ...] = ()
 
     @property
     def parameter_count(self) -> int:
         """Weights in the embedding, the layers and the head."""
-        attention = (
-            self.hidden_size * self.head_dim * (2 * self.num_attention_heads + 2 * self.num_key_value_heads)
+        query, key = self.num_attention_heads * self.head_dim, self.num_key_value_heads * self.head_dim
+        matrices = self.hidden_size * (2 * query + 2 * key + 3 * self.intermediate_size)
+        biases = (
+            self.qkv_bias * (query + 2 * key)
+            + self.attention_output_bias * self.hidden_size
+            + self.mlp_bias * (2 * self.intermediate_size + self.hidden_size)
         )
-        feed_forward = 3 * self.hidden_size * self.intermediate_size
-        norms = 2 * self.hidden_size
+        norms = 2 * self.hidden_size + self.query_key_norm * 2 * self.head_dim
         embedding = self.vocab_size * self.hidden_size * (1 if self.tie_word_embeddings else 2)
-        return embedding + self.num_layers * (attention + feed_forward + norms) + self.hidden_size
+        return embedding + self.num_layers * (matrices + biases + norms) + self.hidden_size

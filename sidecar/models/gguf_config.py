@@ -11,14 +11,17 @@ from sidecar.models.fields import Fields
 from sidecar.models.gguf import GGUFFile
 from sidecar.models.source import TokenizerSource
 
-SUPPORTED_ARCHITECTURES = ("llama",)
+SUPPORTED_ARCHITECTURES = ("llama", "qwen2", "qwen3")
+"""Mistral's models are "llama" here."""
+PERMUTED_ARCHITECTURES = ("llama",)
+"""Those whose files interleave the two numbers that a rotation turns together (see ModelSource)."""
 MAX_LAYERS = 1024
 CONTROL, USER_DEFINED = 3, 4
 """Token types."""
 
 _MUST_BE_ABSENT = (
     "expert_count",
-    "attention.sliding_window",
+    "attention.sliding_window_pattern",
     "attention.clamp_kqv",
     "attention.max_alibi_bias",
     "logit_scale",
@@ -48,8 +51,8 @@ def model_config(file: GGUFFile, tokenizer: TokenizerSource) -> ModelConfig:
         if fields.values.get(f"{architecture}.{name}"):
             raise Unsupported(f"{file.path}: {architecture} models with {name!r} are not supported")
 
-    def size(name: str, default: int | None = None) -> int:
-        return fields.integer(f"{architecture}.{name}", default)
+    def size(name: str, default: int | None = None, *, low: int = 1) -> int:
+        return fields.integer(f"{architecture}.{name}", default, low=low)
 
     hidden, heads = size("embedding_length"), size("attention.head_count")
     head_dim = size("attention.key_length", hidden // heads or 1)
@@ -61,6 +64,7 @@ def model_config(file: GGUFFile, tokenizer: TokenizerSource) -> ModelConfig:
     rotary = size("rope.dimension_count", head_dim)
     if rotary > head_dim or rotary % 2:
         raise fields.wrong(f"{architecture}.rope.dimension_count", f"even and at most {head_dim}")
+    window = size("attention.sliding_window", 0, low=0)
     embedding = file.tensors.get("token_embd.weight")
     vocab_size = size("vocab_size", embedding.shape[0] if embedding else None)
     context_length = size("context_length")
@@ -81,8 +85,11 @@ def model_config(file: GGUFFile, tokenizer: TokenizerSource) -> ModelConfig:
             scaling=_rope_scaling(fields, architecture, context_length),
         ),
         tie_word_embeddings="output.weight" not in file.tensors,
-        attention_bias="blk.0.attn_q.bias" in file.tensors,
+        qkv_bias="blk.0.attn_q.bias" in file.tensors,
+        attention_output_bias="blk.0.attn_output.bias" in file.tensors,
         mlp_bias="blk.0.ffn_up.bias" in file.tensors,
+        query_key_norm=architecture == "qwen3",
+        sliding_window=window if 0 < window < context_length else None,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_ids=tokenizer.eos_token_ids,
     )
@@ -91,7 +98,8 @@ def model_config(file: GGUFFile, tokenizer: TokenizerSource) -> ModelConfig:
 def tokenizer_source(file: GGUFFile) -> TokenizerSource:
     """The tokenizer's fields as they stand in the file; the text layer judges whether it can use them."""
     fields = Fields(file.path, file.metadata)
-    model, pre = fields.string("tokenizer.ggml.model", ""), fields.string("tokenizer.ggml.pre", "")
+    model = fields.string("tokenizer.ggml.model", "")
+    pre = fields.string("tokenizer.ggml.pre", _pre_by_default(file, model))
     tokens = fields.strings("tokenizer.ggml.tokens")
     is_sentencepiece = model == "llama"
     token_types = fields.integers("tokenizer.ggml.token_type")
@@ -113,6 +121,12 @@ def tokenizer_source(file: GGUFFile) -> TokenizerSource:
         if length not in (0, len(tokens)):
             raise fields.wrong(f"tokenizer.ggml.{name.removesuffix('s')}", f"{len(tokens)} numbers")
     return source
+
+
+def _pre_by_default(file: GGUFFile, model: str) -> str:
+    """How text is cut in files older than the key for it: Qwen's models had one way from the start."""
+    is_qwen = file.metadata.get("general.architecture") in ("qwen2", "qwen3")
+    return "qwen2" if is_qwen and model == "gpt2" else ""
 
 
 def _token_id(fields: Fields, role: str, vocab_size: int) -> int | None:

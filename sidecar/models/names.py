@@ -26,7 +26,9 @@ _GGUF_GLOBAL = {
 _GGUF_LAYER = {
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
+    "attn_q_norm": "self_attn.q_norm",
     "attn_k": "self_attn.k_proj",
+    "attn_k_norm": "self_attn.k_norm",
     "attn_v": "self_attn.v_proj",
     "attn_output": "self_attn.o_proj",
     "ffn_norm": "post_attention_layernorm",
@@ -59,10 +61,10 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     hidden, intermediate = config.hidden_size, config.intermediate_size
     query, key = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
     projections = {
-        "self_attn.q_proj": (query, hidden, config.attention_bias),
-        "self_attn.k_proj": (key, hidden, config.attention_bias),
-        "self_attn.v_proj": (key, hidden, config.attention_bias),
-        "self_attn.o_proj": (hidden, query, config.attention_bias),
+        "self_attn.q_proj": (query, hidden, config.qkv_bias),
+        "self_attn.k_proj": (key, hidden, config.qkv_bias),
+        "self_attn.v_proj": (key, hidden, config.qkv_bias),
+        "self_attn.o_proj": (hidden, query, config.attention_output_bias),
         "mlp.gate_proj": (intermediate, hidden, config.mlp_bias),
         "mlp.up_proj": (intermediate, hidden, config.mlp_bias),
         "mlp.down_proj": (hidden, intermediate, config.mlp_bias),
@@ -77,6 +79,9 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         prefix = f"model.layers.{layer}."
         shapes[f"{prefix}input_layernorm.weight"] = (hidden,)
         shapes[f"{prefix}post_attention_layernorm.weight"] = (hidden,)
+        if config.query_key_norm:
+            shapes[f"{prefix}self_attn.q_norm.weight"] = (config.head_dim,)
+            shapes[f"{prefix}self_attn.k_norm.weight"] = (config.head_dim,)
         for name, (rows, columns, has_bias) in projections.items():
             shapes[f"{prefix}{name}.weight"] = (rows, columns)
             if has_bias:

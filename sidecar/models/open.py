@@ -57,6 +57,6 @@ def source_of_gguf(file: GGUFFile) -> ModelSource:
         tensors=tensors,
         tokenizer=tokenizer,
         chat_template=facts.string("tokenizer.chat_template", "") or None,
-        permuted_qk=True,
+        permuted_qk=config.architecture in gguf_config.PERMUTED_ARCHITECTURES,
         metadata={key.removeprefix("general."): file.metadata[key] for key in _FACTS if key in file.metadata},
     )

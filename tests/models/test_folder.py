@@ -66,18 +66,12 @@ def test_a_tied_head_that_is_stored_anyway_is_left_out(tmp_path: Path) -> None:
         ({"architectures": ["GPT2LMHeadModel"]}, r"'GPT2LMHeadModel' is not supported; supported: Llama"),
         ({"architectures": None}, r"'unnamed' is not supported"),
         ({"quantization_config": {"quant_method": "gptq"}}, "quantized with 'gptq'"),
-        ({"architectures": ["MistralForCausalLM"], "sliding_window": 64}, "sliding window"),
         ({"hidden_act": "gelu"}, "'gelu'"),
     ],
 )
 def test_what_cannot_be_run_is_named(tmp_path: Path, config: dict[str, object], match: str) -> None:
     with pytest.raises(Unsupported, match=match):
         open_model(write_tiny_llama_folder(tmp_path, config=config))
-
-
-def test_mistral_with_a_window_as_long_as_its_context_is_plain(tmp_path: Path) -> None:
-    config: dict[str, object] = {"architectures": ["MistralForCausalLM"], "sliding_window": 256}
-    assert open_model(write_tiny_llama_folder(tmp_path, config=config)).config.architecture == "llama"
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_a_misshapen_tensor_is_named(tmp_path: Path) -> None:
 def test_an_unsupported_architecture_is_named_with_the_supported_ones(tmp_path: Path) -> None:
     path = write_tiny_llama(tmp_path / "tiny.gguf")
     path.write_bytes(path.read_bytes().replace(b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0rwkv6"))
-    with pytest.raises(Unsupported, match=r"'rwkv6' is not supported; supported: llama"):
+    with pytest.raises(Unsupported, match=r"'rwkv6' is not supported; supported: llama, qwen2, qwen3"):
         open_model(path)
 
 

@@ -22,7 +22,7 @@ from sidecar.executors.torch.devices import default_threads, resolve_device
 from sidecar.executors.torch.estimate import memory_estimate
 from sidecar.executors.torch.formats import cache_dtype
 from sidecar.executors.torch.model_runner import ModelRunner
-from sidecar.executors.torch.models.llama import LlamaModel
+from sidecar.executors.torch.models.decoder import DecoderModel
 from sidecar.executors.torch.weights import ModelWeights
 
 NAME = "torch"
@@ -36,7 +36,7 @@ class TorchExecutor:
         """Raises Unsupported when the device is not there."""
         self._device = resolve_device(device)
         self._threads = threads or default_threads()
-        self._model: LlamaModel | None = None
+        self._model: DecoderModel | None = None
         self._cache_dtype = torch.float32
         self._runner: ModelRunner | None = None
 
@@ -69,7 +69,7 @@ class TorchExecutor:
             estimate.weights_bytes + estimate.overhead_bytes, f"the weights of {model.source.path}"
         )
         with self._prepared():
-            self._model = LlamaModel(config, ModelWeights(model, self._device), self._device)
+            self._model = DecoderModel(config, ModelWeights(model, self._device), self._device)
         self._cache_dtype = cache_dtype(model.quantization)
         progress(1.0, "loading weights")
 

@@ -11,7 +11,7 @@ from sidecar.executors.torch.executor import NAME, TorchExecutor
 from sidecar.models.config import ModelConfig
 from sidecar.models.source import ModelSource
 
-ARCHITECTURES = ("llama",)
+ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3")
 
 
 class TorchExecutorKind:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from sidecar.executors.base import ExecutionBatch, ExecutionResult, ExecutionRow, RowResult
 from sidecar.executors.torch.cache_engine import CacheEngine
-from sidecar.executors.torch.models.llama import LlamaModel
+from sidecar.executors.torch.models.decoder import DecoderModel
 from sidecar.executors.torch.sampler import Sample, SampleRequest, sample
 from sidecar.executors.torch.step_plan import PlannedRow, StepPlan, plan_step
 
@@ -16,7 +16,7 @@ NOT_FINITE = "the model computed hidden states that are not finite"
 class ModelRunner:
     """A loaded model with its cache."""
 
-    def __init__(self, model: LlamaModel, cache: CacheEngine) -> None:
+    def __init__(self, model: DecoderModel, cache: CacheEngine) -> None:
         self.model = model
         self.cache = cache
 
@@ -24,7 +24,7 @@ class ModelRunner:
         """See Executor.execute. What a failed row left in the cache is wiped."""
         if not batch.rows:
             return ExecutionResult([])
-        plan = plan_step(batch, self.cache)
+        plan = plan_step(batch, self.cache, self.model.config.sliding_window)
         hidden = self.model.forward(plan, self.cache)
         results = [RowResult(cancelled=True) for _ in batch.rows]
         if hidden is None:
@@ -46,7 +46,7 @@ class ModelRunner:
 
         What `execute` would choose from; for measuring a model rather than running it.
         """
-        plan = plan_step(batch, self.cache)
+        plan = plan_step(batch, self.cache, self.model.config.sliding_window)
         hidden = self.model.forward(plan, self.cache)
         if hidden is None:
             raise ValueError("every row of the batch is cancelled")

@@ -6,6 +6,9 @@ are one flat list, cut into segments:
 * decode: rows that compute one token each, grouped by length, one call a layer;
 * prefill: one row that computes several tokens, one call a layer.
 
+A token sees all before it and itself, or a window of the last of them (Beltagy
+et al., "Longformer", 2020): blocks that no token of a segment sees are not read.
+
 A segment reads its keys and values through a span: a plain view when its
 blocks lie side by side (nothing is copied), otherwise blocks gathered into one
 tensor. Keys have fewer heads than queries (grouped-query attention); a group's
@@ -13,6 +16,7 @@ queries are handed over as if they were neighbouring tokens.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -24,6 +28,34 @@ from sidecar.executors.base import BLOCK_SIZE
 TILE_QUERIES = 64
 LONG_RUN_TOKENS = 1024
 """A decode row of so many adjacent tokens is read in place by its own call; gathering costs more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What tokens see of one sequence: positions `begin` to `end`, counted from the first of `table`."""
+
+    table: Sequence[int]
+    begin: int
+    end: int
+
+    @property
+    def is_run(self) -> bool:
+        """Whether its blocks lie side by side in ascending order."""
+        table = self.table
+        return table[-1] - table[0] == len(table) - 1 and all(
+            block == table[0] + offset for offset, block in enumerate(table)
+        )
+
+
+def reach_of(table: Sequence[int], start: int, end: int, window: int | None) -> Reach:
+    """What the tokens at positions `start` to `end` see together, each `window` positions or all.
+
+    `table` has the blocks of the whole sequence, and may have more.
+    """
+    begin = 0 if window is None else max(0, start + 1 - window)
+    unseen = begin // BLOCK_SIZE
+    skipped = unseen * BLOCK_SIZE
+    return Reach(table[unseen : -(-end // BLOCK_SIZE)], begin - skipped, end - skipped)
 
 
 class Span(Protocol):
@@ -38,9 +70,10 @@ class RunSpan:
 
     __slots__ = ("begin", "end")
 
-    def __init__(self, first_block: int, length: int) -> None:
-        self.begin = first_block * BLOCK_SIZE
-        self.end = self.begin + length
+    def __init__(self, first_block: int, begin: int, end: int) -> None:
+        """Positions `begin` to `end`, counted from the first block."""
+        self.begin = first_block * BLOCK_SIZE + begin
+        self.end = first_block * BLOCK_SIZE + end
 
     def read(self, layer: Tensor) -> tuple[Tensor, Tensor]:
         """See Span."""
@@ -74,19 +107,22 @@ class GatheredSpan:
 
 
 class DecodeSegment:
-    """Rows of one token each; `lengths` counts the tokens each attends to, its own included."""
+    """Rows of one token each, which is the last that it sees."""
 
     __slots__ = ("mask", "span")
 
-    def __init__(self, tables: Sequence[Sequence[int]], lengths: Sequence[int], layer: Tensor) -> None:
+    def __init__(self, reaches: Sequence[Reach], layer: Tensor) -> None:
         self.span: Span
         self.mask: Tensor | None = None
-        if len(tables) == 1 and is_run(tables[0]):
-            self.span = RunSpan(tables[0][0], lengths[0])
+        if len(reaches) == 1 and reaches[0].is_run:
+            [reach] = reaches
+            self.span = RunSpan(reach.table[0], reach.begin, reach.end)
             return
+        tables = [reach.table for reach in reaches]
         self.span = GatheredSpan(tables, layer)
         positions = torch.arange(max(map(len, tables)) * BLOCK_SIZE)
-        visible = positions < torch.tensor(lengths)[:, None]
+        bounds = torch.tensor([(reach.begin, reach.end) for reach in reaches])
+        visible = (positions >= bounds[:, :1]) & (positions < bounds[:, 1:])
         self.mask = additive_mask(visible, layer)[:, None, None]
 
     def attend(self, queries: Tensor, layer: Tensor) -> Tensor:
@@ -98,33 +134,35 @@ class DecodeSegment:
 
 
 class PrefillSegment:
-    """One row that computes `count` tokens from position `start` on, each seeing all before it and itself."""
+    """One row that computes the last `count` tokens that it sees, each seeing `window` positions or all."""
 
-    __slots__ = ("mask", "span", "start")
+    __slots__ = ("mask", "span", "start", "window")
 
-    def __init__(self, table: Sequence[int], start: int, count: int, layer: Tensor) -> None:
-        self.start = start
-        length = start + count
-        self.span: Span = RunSpan(table[0], length) if is_run(table) else GatheredSpan([table], layer)
-        visible = torch.arange(length) <= torch.arange(start, length)[:, None]
-        self.mask = additive_mask(visible, layer)
+    def __init__(self, reach: Reach, count: int, layer: Tensor, window: int | None) -> None:
+        self.start = reach.end - count
+        self.window = reach.end if window is None else window
+        self.span: Span = (
+            RunSpan(reach.table[0], 0, reach.end) if reach.is_run else GatheredSpan([reach.table], layer)
+        )
+        distances = torch.arange(self.start, reach.end)[:, None] - torch.arange(reach.end)
+        self.mask = additive_mask((distances >= 0) & (distances < self.window), layer)
 
     def attend(self, queries: Tensor, layer: Tensor) -> Tensor:
         """`queries` [tokens, heads, head_dim] to [tokens, heads * head_dim].
 
-        A few queries at a time read only what the last of them sees.
+        A few queries at a time read only what they see together.
         """
         keys, values = self.span.read(layer)
         attended = []
         for begin in range(0, queries.shape[0], TILE_QUERIES):
             tile = queries[begin : begin + TILE_QUERIES]
             end = begin + tile.shape[0]
-            seen = self.start + end
+            seen = slice(max(0, self.start + begin + 1 - self.window), self.start + end)
             output = functional.scaled_dot_product_attention(
                 tile.transpose(0, 1)[None],
-                keys[:, :, :seen],
-                values[:, :, :seen],
-                attn_mask=self.mask[begin:end, :seen],
+                keys[:, :, seen],
+                values[:, :, seen],
+                attn_mask=self.mask[begin:end, seen],
                 enable_gqa=True,
             )
             attended.append(output[0].transpose(0, 1).flatten(1))
@@ -132,13 +170,6 @@ class PrefillSegment:
 
 
 Segment = DecodeSegment | PrefillSegment
-
-
-def is_run(table: Sequence[int]) -> bool:
-    """Whether blocks lie side by side in ascending order."""
-    return table[-1] - table[0] == len(table) - 1 and all(
-        block == table[0] + offset for offset, block in enumerate(table)
-    )
 
 
 def additive_mask(visible: Tensor, layer: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from sidecar.executors.torch.paged_attention import (
     PrefillSegment,
     Segment,
     group_by_length,
-    is_run,
+    reach_of,
 )
 
 
@@ -63,8 +63,8 @@ class StepPlan:
         return all(planned.row.cancel[0] for planned in self.rows)
 
 
-def plan_step(batch: ExecutionBatch, cache: CacheEngine) -> StepPlan:
-    """Lay out a batch of at least one row."""
+def plan_step(batch: ExecutionBatch, cache: CacheEngine, window: int | None) -> StepPlan:
+    """Lay out a batch of at least one row, for tokens that see `window` positions each, or all."""
     layer, device = cache.layers[0], cache.tensor.device
     decode = [index for index, row in enumerate(batch.rows) if len(row.token_ids) == 1]
     prefill = [index for index, row in enumerate(batch.rows) if len(row.token_ids) > 1]
@@ -82,10 +82,11 @@ def plan_step(batch: ExecutionBatch, cache: CacheEngine) -> StepPlan:
         positions.extend(range(row.start, row.start + len(row.token_ids)))
         slots.extend(_slots(row))
         sampled.extend(range(planned.end - row.samples, planned.end))
-    segments, bounds = _decode_segments([batch.rows[index] for index in decode], layer)
+    segments, bounds = _decode_segments([batch.rows[index] for index in decode], layer, window)
     for planned in rows[len(decode) :]:
-        row = planned.row
-        segments.append(PrefillSegment(_used_blocks(row), row.start, len(row.token_ids), layer))
+        row, count = planned.row, len(planned.row.token_ids)
+        reach = reach_of(row.block_table, row.start, row.start + count, window)
+        segments.append(PrefillSegment(reach, count, layer, window))
         bounds.append((planned.begin, planned.end))
     numbers = torch.tensor([token_ids, positions, slots]).to(device)
     return StepPlan(
@@ -100,22 +101,17 @@ def plan_step(batch: ExecutionBatch, cache: CacheEngine) -> StepPlan:
 
 
 def _decode_segments(
-    rows: Sequence[ExecutionRow], layer: Tensor
+    rows: Sequence[ExecutionRow], layer: Tensor, window: int | None
 ) -> tuple[list[Segment], list[tuple[int, int]]]:
-    tables = [_used_blocks(row) for row in rows]
-    lengths = [row.start + 1 for row in rows]
+    reaches = [reach_of(row.block_table, row.start, row.start + 1, window) for row in rows]
+    lengths = [row.start + 1 if window is None else min(row.start + 1, window) for row in rows]
     segments: list[Segment] = []
     bounds = []
-    for group in group_by_length(lengths, [is_run(table) for table in tables]):
+    for group in group_by_length(lengths, [reach.is_run for reach in reaches]):
         begin, end = group[0], group[-1] + 1
-        segments.append(DecodeSegment(tables[begin:end], lengths[begin:end], layer))
+        segments.append(DecodeSegment(reaches[begin:end], layer))
         bounds.append((begin, end))
     return segments, bounds
-
-
-def _used_blocks(row: ExecutionRow) -> Sequence[int]:
-    """The blocks that hold the row's positions, without those reserved for later."""
-    return row.block_table[: -(-(row.start + len(row.token_ids)) // BLOCK_SIZE)]
 
 
 def _slots(row: ExecutionRow) -> list[int]:

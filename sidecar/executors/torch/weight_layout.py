@@ -42,7 +42,7 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class LayerLayout:
-    """The matrices of one decoder layer and the names of its norms."""
+    """The matrices of one decoder layer and the names of its norms; some have none of queries and keys."""
 
     qkv: Matrix
     output: Matrix
@@ -50,6 +50,8 @@ class LayerLayout:
     down: Matrix
     input_norm: str
     post_attention_norm: str
+    query_norm: str | None
+    key_norm: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class ModelLayout:
 
 
 def model_layout(config: ModelConfig) -> ModelLayout:
-    """The layout of a Llama-shaped model."""
+    """The layout of a model of this shape."""
     hidden, vocabulary = config.hidden_size, config.vocab_size
     embedding = Matrix("embedding", (MatrixPart(EMBEDDING, vocabulary),), hidden, is_table=True)
     head = (
@@ -98,10 +100,12 @@ def _layer_layout(config: ModelConfig, index: int) -> LayerLayout:
     )
     down = MatrixPart(f"{source}mlp.down_proj.weight", hidden)
     return LayerLayout(
-        qkv=Matrix(f"{target}qkv", qkv, hidden, config.attention_bias),
-        output=Matrix(f"{target}output", (output,), heads * head_dim, config.attention_bias),
+        qkv=Matrix(f"{target}qkv", qkv, hidden, config.qkv_bias),
+        output=Matrix(f"{target}output", (output,), heads * head_dim, config.attention_output_bias),
         gate_up=Matrix(f"{target}gate_up", gate_up, hidden, config.mlp_bias),
         down=Matrix(f"{target}down", (down,), intermediate, config.mlp_bias),
         input_norm=f"{source}input_layernorm.weight",
         post_attention_norm=f"{source}post_attention_layernorm.weight",
+        query_norm=f"{source}self_attn.q_norm.weight" if config.query_key_norm else None,
+        key_norm=f"{source}self_attn.k_norm.weight" if config.query_key_norm else None,
     )

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from sidecar.executors.base import BLOCK_SIZE
 from sidecar.executors.torch import paged_attention
-from sidecar.executors.torch.paged_attention import DecodeSegment, PrefillSegment, group_by_length, is_run
+from sidecar.executors.torch.paged_attention import (
+    DecodeSegment,
+    PrefillSegment,
+    Reach,
+    group_by_length,
+    reach_of,
+)
 
 HEADS, KEY_HEADS, HEAD_DIM, BLOCKS = 6, 2, 16, 64
 
@@ -24,9 +30,11 @@ def queries(count: int) -> torch.Tensor:
     return torch.randn(count, HEADS, HEAD_DIM, generator=torch.Generator().manual_seed(1))
 
 
-def expected(query: torch.Tensor, layer: torch.Tensor, table: Sequence[int], length: int) -> torch.Tensor:
-    """Attention of one query [heads, head_dim] over the first `length` positions of a sequence."""
-    sequence = layer[:, list(table)].flatten(1, 2)[:, :length]
+def expected(
+    query: torch.Tensor, layer: torch.Tensor, table: Sequence[int], length: int, window: int | None = None
+) -> torch.Tensor:
+    """Attention of one query [heads, head_dim] over the last `window` of a sequence's first positions."""
+    sequence = layer[:, list(table)].flatten(1, 2)[:, :length][:, -(window or length) :]
     keys, values = sequence.repeat_interleave(HEADS // KEY_HEADS, dim=0).chunk(2)
     scores = torch.einsum("hd,hld->hl", query, keys) * HEAD_DIM**-0.5
     return torch.einsum("hl,hld->hd", scores.softmax(dim=-1), values).flatten()
@@ -36,6 +44,7 @@ def scattered(count: int, seed: int) -> list[int]:
     return randomness.Random(seed).sample(range(BLOCKS), count)
 
 
+@pytest.mark.parametrize("window", [None, 1, 16, 33])
 @pytest.mark.parametrize(
     ("tables", "lengths"),
     [
@@ -46,28 +55,49 @@ def scattered(count: int, seed: int) -> list[int]:
     ],
     ids=["run", "one_token", "scattered", "several"],
 )
-def test_decode(tables: list[list[int]], lengths: list[int]) -> None:
+def test_decode(tables: list[list[int]], lengths: list[int], window: int | None) -> None:
     layer, asked = cache_layer(), queries(len(tables))
-    found = DecodeSegment(tables, lengths, layer).attend(asked, layer)
+    reaches = [
+        reach_of(table, length - 1, length, window) for table, length in zip(tables, lengths, strict=True)
+    ]
+    found = DecodeSegment(reaches, layer).attend(asked, layer)
     for row, (table, length) in enumerate(zip(tables, lengths, strict=True)):
-        torch.testing.assert_close(found[row], expected(asked[row], layer, table, length))
+        torch.testing.assert_close(found[row], expected(asked[row], layer, table, length, window))
 
 
+@pytest.mark.parametrize("window", [None, 1, 20, 64, 100])
 @pytest.mark.parametrize("table", [list(range(7, 27)), scattered(20, 5)], ids=["run", "scattered"])
 @pytest.mark.parametrize(("start", "count"), [(0, 2), (0, 200), (37, 5), (100, 210), (16, 64)])
-def test_prefill(table: list[int], start: int, count: int) -> None:
+def test_prefill(table: list[int], start: int, count: int, window: int | None) -> None:
     layer, asked = cache_layer(), queries(count)
-    used = table[: -(-(start + count) // BLOCK_SIZE)]
-    found = PrefillSegment(used, start, count, layer).attend(asked, layer)
+    reach = reach_of(table, start, start + count, window)
+    found = PrefillSegment(reach, count, layer, window).attend(asked, layer)
     for token in (0, count // 2, count - 1):
-        torch.testing.assert_close(found[token], expected(asked[token], layer, table, start + token + 1))
+        length = start + token + 1
+        torch.testing.assert_close(found[token], expected(asked[token], layer, table, length, window))
+
+
+def test_blocks_that_no_token_sees_are_left_out() -> None:
+    table = list(range(10))
+    assert reach_of(table, 40, 41, None) == Reach([0, 1, 2], 0, 41)
+    assert reach_of(table, 40, 41, 9) == Reach([2], 0, 9)
+    assert reach_of(table, 40, 41, 10) == Reach([1, 2], 15, 25)
+    assert reach_of(table, 40, 100, 10) == Reach([1, 2, 3, 4, 5, 6], 15, 84)
+
+
+def test_what_is_outside_of_the_window_is_never_read() -> None:
+    layer, asked = cache_layer(), queries(1)
+    layer[:, :3] = torch.nan
+    reach = reach_of(list(range(6)), 70, 71, 20)
+    assert bool(DecodeSegment([reach], layer).attend(asked, layer).isfinite().all())
 
 
 def test_rows_of_a_group_never_see_blocks_of_others() -> None:
     """A short row is padded with a block of its own, so that not even a NaN elsewhere can reach it."""
     layer, asked = cache_layer(), queries(2)
     layer[:, 30:40] = torch.nan
-    found = DecodeSegment([[3], list(range(30, 36))], [10, 90], layer).attend(asked, layer)
+    reaches = [Reach([3], 0, 10), Reach(list(range(30, 36)), 0, 90)]
+    found = DecodeSegment(reaches, layer).attend(asked, layer)
     torch.testing.assert_close(found[0], expected(asked[0], layer, [3], 10))
 
 
@@ -94,4 +124,4 @@ def test_equal_lengths_share_a_call_but_long_runs_stand_alone() -> None:
     ("table", "answer"), [([3], True), ([3, 4, 5], True), ([3, 5, 4, 6], False), ([5, 4], False)]
 )
 def test_a_run_is_adjacent_and_ascending(table: list[int], answer: bool) -> None:
-    assert is_run(table) is answer
+    assert Reach(table, 0, 1).is_run is answer

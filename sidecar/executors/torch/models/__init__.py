@@ -1,1 +1,1 @@
-"""Architectures: one file each, and the layers they are made of."""
+"""Architectures, and the layers they are made of."""

@@ -1,7 +1,10 @@
-"""The Llama architecture: Llama 2 and 3, Mistral, Yi, SmolLM and whatever else has its shape.
+"""Decoders of Llama's shape: Llama 2 and 3, SmolLM, Yi, Mistral, Qwen2 and Qwen3.
 
+They differ in biases, in norms of the heads (Qwen3) and in how far a token sees
+(Mistral's sliding window), which the config says and the plan of a step heeds.
 Hidden states, norms and rotations are float32; products and the cache may have
-a lower precision of their own. Touvron et al., "Llama 2" (2023).
+a lower precision of their own. Touvron et al., "Llama 2" (2023); Jiang et al.,
+"Mistral 7B" (2023); Yang et al., "Qwen2" (2024) and "Qwen3" (2025).
 """
 
 import torch
@@ -17,7 +20,7 @@ from sidecar.models.config import ModelConfig
 from sidecar.models.names import ROPE_FREQUENCIES
 
 
-class LlamaModel:
+class DecoderModel:
     """Token ids to hidden states to logits."""
 
     def __init__(self, config: ModelConfig, weights: ModelWeights, device: torch.device) -> None:
@@ -27,7 +30,7 @@ class LlamaModel:
         divisors = weights.optional_vector(ROPE_FREQUENCIES)
         self.frequencies = inverse_frequencies(config, divisors).to(device)
         self.embedding = weights.table(layout.embedding)
-        self.layers = [LlamaLayer(config, layer, weights) for layer in layout.layers]
+        self.layers = [DecoderLayer(config, layer, weights) for layer in layout.layers]
         self.norm = RMSNorm(weights.vector(FINAL_NORM), config.rms_norm_epsilon)
         self.head = self.embedding if layout.head is None else weights.table(layout.head)
 
@@ -46,7 +49,7 @@ class LlamaModel:
         return self.head(self.norm(hidden)).to(torch.float32)
 
 
-class LlamaLayer:
+class DecoderLayer:
     """Grouped-query attention and SwiGLU, each behind an RMSNorm and added to its input."""
 
     def __init__(self, config: ModelConfig, layout: LayerLayout, weights: ModelWeights) -> None:
@@ -54,6 +57,7 @@ class LlamaLayer:
         self.rotated_heads = config.num_attention_heads + config.num_key_value_heads
         self.head_dim = config.head_dim
         self.input_norm = RMSNorm(weights.vector(layout.input_norm), config.rms_norm_epsilon)
+        self.head_norm = _head_norm(config, layout, weights)
         self.qkv = weights.matrix(layout.qkv)
         self.output = weights.matrix(layout.output)
         self.post_attention_norm = RMSNorm(
@@ -68,9 +72,21 @@ class LlamaLayer:
         """Update `hidden` float32 [tokens, hidden size] in place."""
         heads = self.qkv(self.input_norm(hidden)).to(torch.float32)
         heads = heads.view(hidden.shape[0], -1, self.head_dim)
-        rotation.apply(heads[:, : self.rotated_heads])
+        rotated = heads[:, : self.rotated_heads]
+        if self.head_norm is not None:
+            rotated.copy_(self.head_norm(rotated))
+        rotation.apply(rotated)
         heads = heads.to(cache.dtype)
         cache.write(index, plan.slots, heads[:, self.query_heads :])
         attended = plan.attend(heads[:, : self.query_heads], cache.layers[index])
         hidden.add_(self.output(attended))
         hidden.add_(self.down(swiglu(self.gate_up(self.post_attention_norm(hidden)))))
+
+
+def _head_norm(config: ModelConfig, layout: LayerLayout, weights: ModelWeights) -> RMSNorm | None:
+    """The norm of queries and keys in one: a weight for every head."""
+    if layout.query_norm is None or layout.key_norm is None:
+        return None
+    query = weights.vector(layout.query_norm).expand(config.num_attention_heads, -1)
+    key = weights.vector(layout.key_norm).expand(config.num_key_value_heads, -1)
+    return RMSNorm(torch.cat((query, key)), config.rms_norm_epsilon)
