@@ -12,7 +12,7 @@ from sidecar.models.source import ModelSource
 from sidecar.text.tokenizer import Tokenizer
 from tests.support.default_model import default_model_path
 from tests.support.torch_executor import greedy_tokens, load_executor, logits_of, row
-from tests.support.transformers_llama import llama_with_weights
+from tests.support.transformers_models import llama_with_weights
 
 TOKENS = 256
 PROMPT = "The lighthouse keeper had not spoken to anyone for eleven days when"

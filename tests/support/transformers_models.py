@@ -1,18 +1,19 @@
-"""transformers' Llama as the measure of ours: tiny random models, and one from given weights."""
+"""transformers' decoders as the measure of ours: tiny random models, and one from given weights."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from sidecar.models.config import ModelConfig
 
 
-def save_random_llama(folder: Path, *, seed: int = 0, **fields: object) -> LlamaForCausalLM:
-    """A float32 model with random weights, saved as config.json and model.safetensors."""
+def random_model(architecture: str, *, seed: int = 0, **fields: object) -> PreTrainedModel:
+    """A float32 model of an architecture ("llama", "qwen3" …) with random weights, norms and biases."""
     torch.manual_seed(seed)
-    config = LlamaConfig(
+    config = AutoConfig.for_model(
+        architecture,
         **{
             "vocab_size": 320,
             "hidden_size": 64,
@@ -20,6 +21,7 @@ def save_random_llama(folder: Path, *, seed: int = 0, **fields: object) -> Llama
             "num_hidden_layers": 3,
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
+            "head_dim": 16,
             "max_position_embeddings": 512,
             "rms_norm_eps": 1e-5,
             "initializer_range": 0.2,
@@ -27,14 +29,13 @@ def save_random_llama(folder: Path, *, seed: int = 0, **fields: object) -> Llama
             "bos_token_id": 1,
             "eos_token_id": 2,
             **fields,
-        }
+        },
     )
-    model = LlamaForCausalLM(config).to(torch.float32).eval()
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(config).to(torch.float32).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "norm" in name or "bias" in name:
                 parameter.add_(torch.randn_like(parameter), alpha=0.2)
-    model.save_pretrained(folder)
     return model
 
 
@@ -65,7 +66,14 @@ def llama_with_weights(config: ModelConfig, weights: Mapping[str, torch.Tensor])
     return model.to(torch.float32).eval()
 
 
+def folder_of(model: PreTrainedModel, folder: Path) -> Path:
+    """Save as config.json and model.safetensors."""
+    model.save_pretrained(folder)
+    return folder
+
+
 @torch.inference_mode()
-def reference_logits(model: LlamaForCausalLM, token_ids: Sequence[int]) -> torch.Tensor:
+def reference_logits(model: PreTrainedModel, token_ids: Sequence[int]) -> torch.Tensor:
     """Logits float32 [tokens, vocabulary] of one sequence."""
-    return model(torch.tensor([list(token_ids)])).logits[0].to(torch.float32)
+    logits: torch.Tensor = model(torch.tensor([list(token_ids)])).logits[0].to(torch.float32)
+    return logits
