@@ -31,8 +31,10 @@ _MUST_BE_ABSENT = (
     "final_logit_softcapping",
     "attn_logit_softcapping",
 )
+_QWEN = ("qwen2", "qwen3")
 _BOS_BY_DEFAULT = ("llama-bpe", "llama3", "llama-v3", "falcon3", "tekken", "chameleon")
 _END_OF_TURN = ("<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<EOT>")
+"""What ends a turn in files older than the key for it."""
 
 
 def model_config(file: GGUFFile, tokenizer: TokenizerSource) -> ModelConfig:
@@ -99,7 +101,9 @@ def tokenizer_source(file: GGUFFile) -> TokenizerSource:
     """The tokenizer's fields as they stand in the file; the text layer judges whether it can use them."""
     fields = Fields(file.path, file.metadata)
     model = fields.string("tokenizer.ggml.model", "")
-    pre = fields.string("tokenizer.ggml.pre", _pre_by_default(file, model))
+    is_qwen = file.metadata.get("general.architecture") in _QWEN
+    # Files older than the key: Qwen's models had one way from the start.
+    pre = fields.string("tokenizer.ggml.pre", "qwen2" if is_qwen and model == "gpt2" else "")
     tokens = fields.strings("tokenizer.ggml.tokens")
     is_sentencepiece = model == "llama"
     token_types = fields.integers("tokenizer.ggml.token_type")
@@ -113,7 +117,7 @@ def tokenizer_source(file: GGUFFile) -> TokenizerSource:
         add_bos=fields.boolean("tokenizer.ggml.add_bos_token", is_sentencepiece or pre in _BOS_BY_DEFAULT),
         add_space_prefix=fields.boolean("tokenizer.ggml.add_space_prefix", is_sentencepiece),
         bos_token_id=_token_id(fields, "bos", len(tokens)),
-        eos_token_ids=_eos_token_ids(fields, tokens, token_types),
+        eos_token_ids=_eos_token_ids(fields, tokens, token_types, is_qwen),
         unknown_token_id=_token_id(fields, "unknown", len(tokens)),
     )
     for name in ("token_types", "scores"):
@@ -123,27 +127,26 @@ def tokenizer_source(file: GGUFFile) -> TokenizerSource:
     return source
 
 
-def _pre_by_default(file: GGUFFile, model: str) -> str:
-    """How text is cut in files older than the key for it: Qwen's models had one way from the start."""
-    is_qwen = file.metadata.get("general.architecture") in ("qwen2", "qwen3")
-    return "qwen2" if is_qwen and model == "gpt2" else ""
-
-
 def _token_id(fields: Fields, role: str, vocab_size: int) -> int | None:
     key = f"tokenizer.ggml.{role}_token_id"
     return fields.integer(key, low=0, high=max(0, vocab_size - 1)) if fields.has(key) else None
 
 
-def _eos_token_ids(fields: Fields, tokens: Sequence[str], token_types: Sequence[int]) -> tuple[int, ...]:
+def _eos_token_ids(
+    fields: Fields, tokens: Sequence[str], token_types: Sequence[int], is_qwen: bool
+) -> tuple[int, ...]:
     found = [_token_id(fields, role, len(tokens)) for role in ("eos", "eot", "eom")]
     if found[1] is None:
-        found[1] = _end_of_turn(tokens, token_types)
+        found[1] = _control_token(tokens, token_types, _END_OF_TURN)
+    if is_qwen:
+        # Its chat models end with either; the file names one of the two, generation_config.json both.
+        found.append(_control_token(tokens, token_types, ("<|endoftext|>",)))
     return tuple(dict.fromkeys(token_id for token_id in found if token_id is not None))
 
 
-def _end_of_turn(tokens: Sequence[str], token_types: Sequence[int]) -> int | None:
-    """The control token that ends a turn, by its text, for files older than the key for it (as llama.cpp)."""
-    for text in _END_OF_TURN:
+def _control_token(tokens: Sequence[str], token_types: Sequence[int], texts: Sequence[str]) -> int | None:
+    """The first of the control tokens with these texts that there is; llama.cpp too finds them so."""
+    for text in texts:
         if text in tokens:
             token_id = tokens.index(text)
             if token_id < len(token_types) and token_types[token_id] == CONTROL:

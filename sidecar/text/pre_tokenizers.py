@@ -44,7 +44,9 @@ _CUTTINGS = {
     "llama-bpe": Cutting(_LLAMA3, ignore_merges=True),
     "llama3": Cutting(_LLAMA3, ignore_merges=True),
     "llama-v3": Cutting(_LLAMA3, ignore_merges=True),
+    "smaug-bpe": Cutting(_LLAMA3),
     "qwen2": Cutting(_QWEN2, nfc=True),
+    "deepseek-r1-qwen": Cutting(_QWEN2, nfc=True),
     "tekken": Cutting(_TEKKEN, ignore_merges=True),
 }
 
