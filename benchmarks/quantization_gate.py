@@ -156,7 +156,7 @@ def main() -> int:
     parser.add_argument("--quantization", help="only this one; otherwise all that the torch executor has")
     arguments = parser.parse_args()
     source = open_model(arguments.model or default_model())
-    available = TorchExecutorKind().quantizations(source.config)
+    available = TorchExecutorKind().quantizations(source)
     chosen = [arguments.quantization] if arguments.quantization else list(available)
     token_ids = text_tokens(source)
     verdicts = judge(source, token_ids, chosen, (PROMPT_CHUNK, DECODE_CHUNK))

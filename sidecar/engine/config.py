@@ -21,6 +21,10 @@ class EngineConfig:
     quantization: str = "auto"
     executor: str = "auto"
     threads: int | None = None
+    kernel_path: str = "auto"
+    """Instruction set of the native executor, to compare or to rule one out; see `sidecar doctor`."""
+    cache_type: str = "auto"
+    """Numbers of the key-value cache on the native executor: "float32", "float16" or "int8"."""
     context_length: int | None = None
     """Prompt and completion together; never more than the model's own."""
     cache_tokens: int | None = None

@@ -25,6 +25,8 @@ class ModelInfo:
     chat_template: str | None
     executor: str
     device: str
+    kernel_path: str
+    """The executor's instruction set; empty where it has no choice of one."""
     quantization: str
     cache_tokens: int
     cache_bytes: int

@@ -8,12 +8,11 @@ from sidecar.engine.config import EngineConfig
 from sidecar.engine.info import LoadListener, LoadProgress, LoadStage, ModelInfo
 from sidecar.engine.memory import plan_cache
 from sidecar.errors import Cancelled, Unsupported
-from sidecar.executors.base import CacheLayout, ConversionProgress, Executor, ExecutorKind
+from sidecar.executors.base import CacheLayout, ConversionProgress, Executor, ExecutorKind, ExecutorOptions
 from sidecar.executors.memory import available_memory
 from sidecar.executors.registry import available_executors, executor_kind
 from sidecar.library.convert import prepare_model
 from sidecar.library.resolve import resolve_model
-from sidecar.models.config import ModelConfig
 from sidecar.models.open import open_model
 from sidecar.models.source import ModelSource
 from sidecar.text.tokenizer import Tokenizer
@@ -56,7 +55,7 @@ def load_model(config: EngineConfig, progress: LoadListener, cancelled: Callable
     """
     progress(LoadProgress(LoadStage.RESOLVE, 0.0))
     name, source = _open(config)
-    kind, quantization = choose_executor(config, source.config)
+    kind, quantization = choose_executor(config, source)
     progress(LoadProgress(LoadStage.RESOLVE, 1.0))
     return load_source(config, name, source, kind, quantization, progress, cancelled)
 
@@ -80,11 +79,12 @@ def load_source(
 
         return report
 
-    estimate = kind.memory_estimate(source.config, quantization)
+    options = ExecutorOptions(config.device, config.threads, config.kernel_path, config.cache_type)
+    estimate = kind.memory_estimate(source, quantization, options)
     plan = plan_cache(config, source.config.context_length, estimate, available_memory())
     tokenizer = Tokenizer.from_source(source.tokenizer, vocab_size=source.config.vocab_size)
     model = prepare_model(source, kind, quantization, config.library, stage(LoadStage.CONVERT), cancelled)
-    executor = kind.create(config.device, config.threads)
+    executor = kind.create(options)
     try:
         executor.load(model, stage(LoadStage.LOAD))
         report = stage(LoadStage.ALLOCATE)
@@ -108,6 +108,7 @@ def load_source(
             chat_template=source.chat_template,
             executor=executor.name,
             device=executor.device,
+            kernel_path=executor.kernel_path,
             quantization=quantization,
             cache_tokens=layout.blocks * layout.block_size,
             cache_bytes=layout.blocks * layout.bytes_per_block,
@@ -123,20 +124,20 @@ def load_source(
     )
 
 
-def choose_executor(config: EngineConfig, model: ModelConfig) -> tuple[ExecutorKind, str]:
+def choose_executor(config: EngineConfig, source: ModelSource) -> tuple[ExecutorKind, str]:
     """The executor and quantization that `config` means for a model. Raises Unsupported."""
-    names = available_executors() if config.executor == "auto" else [config.executor]
+    names = available_executors(config.device) if config.executor == "auto" else [config.executor]
     offers = []
     for name in names:
         kind = executor_kind(name)
-        quantizations = kind.quantizations(model)
+        quantizations = kind.quantizations(source)
         if config.quantization in quantizations:
             return kind, config.quantization
         if config.quantization == "auto" and quantizations:
             return kind, quantizations[0]
         offers += [f"{name}: {', '.join(quantizations) or 'no quantization of this architecture'}"]
     raise Unsupported(
-        f"no executor runs {model.architecture!r} as {config.quantization!r}; there are: "
+        f"no executor runs {source.config.architecture!r} as {config.quantization!r}; there are: "
         f"{'; '.join(offers) or 'no executors (the extra llm-sidecar[engine] brings one)'}"
     )
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Protocol
 
 from sidecar.generation import SampledLogprobs
-from sidecar.models.config import ModelConfig
 from sidecar.models.source import ModelSource
 
 BLOCK_SIZE = 16
@@ -121,6 +120,21 @@ class MemoryEstimate:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutorOptions:
+    """How to run. `device` is "auto", "cpu", "cuda", "cuda:1" or "mps"; `threads` None: found out.
+
+    `kernel_path` names the instruction set of an executor that has several;
+    `cache_type` the numbers in the key-value cache: "float32", "float16",
+    "int8". "auto" is the executor's own choice for both.
+    """
+
+    device: str = "auto"
+    threads: int | None = None
+    kernel_path: str = "auto"
+    cache_type: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
 class ConvertedModel:
     """A model as an executor wants it: its source, and the folder `convert` filled (None: run the source)."""
 
@@ -139,6 +153,10 @@ class Executor(Protocol):
     @property
     def device(self) -> str:
         """Where it runs: "cpu", "cuda:0", "mps"."""
+
+    @property
+    def kernel_path(self) -> str:
+        """The instruction set it was told or found to use; empty where there is no choice."""
 
     def load(self, model: ConvertedModel, progress: ConversionProgress) -> None:
         """Bring the weights into reach. Raises ModelLoadFailed or OutOfMemory."""
@@ -173,7 +191,7 @@ class ExecutorKind(Protocol):
     def layout_version(self) -> int:
         """Raised whenever what `convert` writes changes; part of the converted-model cache's key."""
 
-    def quantizations(self, config: ModelConfig) -> Sequence[str]:
+    def quantizations(self, source: ModelSource) -> Sequence[str]:
         """What it can run this model as, the one that `auto` means first; empty when it cannot run it."""
 
     def needs_conversion(self, source: ModelSource, quantization: str) -> bool:
@@ -184,8 +202,10 @@ class ExecutorKind(Protocol):
     ) -> None:
         """Write the run-ready form into the empty folder `target`, tensor by tensor. Runs in a subprocess."""
 
-    def memory_estimate(self, config: ModelConfig, quantization: str) -> MemoryEstimate:
+    def memory_estimate(
+        self, source: ModelSource, quantization: str, options: ExecutorOptions
+    ) -> MemoryEstimate:
         """What it would need; loads nothing."""
 
-    def create(self, device: str, threads: int | None) -> Executor:
-        """A new executor on a device. Raises Unsupported when the device is not there."""
+    def create(self, options: ExecutorOptions) -> Executor:
+        """A new executor. Raises Unsupported when it cannot run as the options say."""

@@ -3,12 +3,22 @@
 from importlib.util import find_spec
 
 from sidecar.errors import Unsupported
+from sidecar.executors.accelerators import has_accelerator
 from sidecar.executors.base import ExecutorKind
+from sidecar.executors.native.library import LIBRARY, native_library
+
+NATIVE, TORCH = "native", "torch"
 
 
-def available_executors() -> list[str]:
-    """Names of the executors that can be made here, the preferred one first."""
-    return ["torch"] if find_spec("torch") else []
+def available_executors(device: str = "auto") -> list[str]:
+    """Names of the executors that can be made here for a device, the preferred one first.
+
+    torch comes first where there is a device for it that is faster than any CPU.
+    """
+    has_torch = find_spec("torch") is not None
+    is_native = LIBRARY.exists() and device in ("auto", "cpu")
+    names = [NATIVE] * is_native + [TORCH] * has_torch
+    return names[::-1] if device == "auto" and has_torch and has_accelerator() else names
 
 
 def executor_kind(name: str) -> ExecutorKind:
@@ -16,7 +26,12 @@ def executor_kind(name: str) -> ExecutorKind:
 
     Importing it may be slow (torch): call this on a loader thread.
     """
-    if name == "torch":
+    if name == NATIVE:
+        from sidecar.executors.native.kind import NativeExecutorKind
+
+        native_library()
+        return NativeExecutorKind()
+    if name == TORCH:
         if find_spec("torch") is None:
             raise Unsupported("the torch executor needs torch: pip install 'llm-sidecar[engine]'")
         from sidecar.executors.torch.kind import TorchExecutorKind

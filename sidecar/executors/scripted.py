@@ -38,6 +38,7 @@ from sidecar.executors.base import (
     ExecutionBatch,
     ExecutionResult,
     ExecutionRow,
+    ExecutorOptions,
     MemoryEstimate,
     RowResult,
 )
@@ -91,6 +92,7 @@ class ScriptedExecutor:
 
     name = "scripted"
     device = "cpu"
+    kernel_path = ""
 
     def __init__(self, script: Script | None = None, controls: Controls | None = None) -> None:
         self.controls = controls or Controls()
@@ -223,7 +225,7 @@ class ScriptedExecutorKind:
     name: str = "scripted"
     layout_version: int = 1
 
-    def quantizations(self, config: ModelConfig) -> Sequence[str]:
+    def quantizations(self, source: ModelSource) -> Sequence[str]:
         """One, for its built-in model's sake."""
         return ("float32",)
 
@@ -237,11 +239,13 @@ class ScriptedExecutorKind:
         """Writes nothing."""
         progress(1.0, "convert")
 
-    def memory_estimate(self, config: ModelConfig, quantization: str) -> MemoryEstimate:
+    def memory_estimate(
+        self, source: ModelSource, quantization: str, options: ExecutorOptions
+    ) -> MemoryEstimate:
         """Next to nothing."""
         return MemoryEstimate(weights_bytes=0, bytes_per_block=BYTES_PER_BLOCK, overhead_bytes=0)
 
-    def create(self, device: str, threads: int | None) -> ScriptedExecutor:
+    def create(self, options: ExecutorOptions) -> ScriptedExecutor:
         """A new executor with the kind's script and controls."""
         return ScriptedExecutor(self.script, self.controls)
 

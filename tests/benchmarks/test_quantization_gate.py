@@ -32,6 +32,6 @@ def test_what_auto_picks_passes() -> None:
     source = open_model(gate.default_model())
     token_ids = gate.text_tokens(source)
     assert len(token_ids) >= 4096
-    picked = TorchExecutorKind().quantizations(source.config)[0]
+    picked = TorchExecutorKind().quantizations(source)[0]
     [found] = gate.judge(source, token_ids, [picked], [gate.PROMPT_CHUNK])
     assert found.passed, found

@@ -3,7 +3,14 @@
 import pytest
 
 from sidecar.engine.inference_engine import InferenceEngine
-from sidecar.executors.base import BLOCK_SIZE, ExecutionBatch, ExecutionRow, RowResult, SamplingParameters
+from sidecar.executors.base import (
+    BLOCK_SIZE,
+    ExecutionBatch,
+    ExecutionRow,
+    ExecutorOptions,
+    RowResult,
+    SamplingParameters,
+)
 from sidecar.executors.scripted import (
     TURN_END,
     VOCAB_SIZE,
@@ -159,6 +166,6 @@ def test_a_plain_prompt_is_continued_along_the_alphabet() -> None:
 def test_the_kind_makes_executors_that_need_no_conversion() -> None:
     kind = ScriptedExecutorKind()
     source = scripted_model()
-    assert list(kind.quantizations(source.config)) == ["float32"]
+    assert list(kind.quantizations(source)) == ["float32"]
     assert not kind.needs_conversion(source, "float32")
-    assert kind.create("cpu", None).name == "scripted"
+    assert kind.create(ExecutorOptions("cpu")).name == "scripted"

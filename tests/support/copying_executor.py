@@ -9,7 +9,6 @@ from sidecar.errors import Unsupported
 from sidecar.executors import registry
 from sidecar.executors.base import ConversionProgress
 from sidecar.executors.scripted import ScriptedExecutorKind
-from sidecar.models.config import ModelConfig
 from sidecar.models.source import ModelSource
 
 
@@ -18,7 +17,7 @@ class CopyingKind(ScriptedExecutorKind):
 
     __slots__ = ()
 
-    def quantizations(self, config: ModelConfig) -> Sequence[str]:
+    def quantizations(self, source: ModelSource) -> Sequence[str]:
         return ("copy", "stall", "crash", "refuse", "chatter")
 
     def needs_conversion(self, source: ModelSource, quantization: str) -> bool:

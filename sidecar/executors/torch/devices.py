@@ -1,13 +1,8 @@
 """Which device to run on, and what this computer's CPU is good at."""
 
-import os
-
 import torch
 
 from sidecar.errors import Unsupported
-
-THREADS_WITHOUT_RESERVE = 4
-"""Up to this many cores all are used; above, one stays free so that the app's window is smooth."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -27,14 +22,6 @@ def resolve_device(name: str) -> torch.device:
     elif device.type == "cpu" or (device.type == "mps" and torch.backends.mps.is_available()):
         return torch.device(device.type)
     raise Unsupported(f"device {name!r} is not usable here; 'auto' picks {resolve_device('auto')}")
-
-
-def default_threads() -> int:
-    """All physical cores up to four, one fewer above."""
-    cores = int(_cpu_capabilities().get("num_physical_cores") or os.cpu_count() or 1)
-    if hasattr(os, "sched_getaffinity"):
-        cores = min(cores, len(os.sched_getaffinity(0)))
-    return max(1, cores if cores <= THREADS_WITHOUT_RESERVE else cores - 1)
 
 
 def has_fast_integer_matmul(device: torch.device) -> bool:

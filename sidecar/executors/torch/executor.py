@@ -17,8 +17,9 @@ from sidecar.executors.base import (
     ExecutionResult,
 )
 from sidecar.executors.memory import require_memory
+from sidecar.executors.threads import default_threads
 from sidecar.executors.torch.cache_engine import CacheEngine
-from sidecar.executors.torch.devices import default_threads, resolve_device
+from sidecar.executors.torch.devices import resolve_device
 from sidecar.executors.torch.estimate import memory_estimate
 from sidecar.executors.torch.formats import cache_dtype
 from sidecar.executors.torch.model_runner import ModelRunner
@@ -49,6 +50,11 @@ class TorchExecutor:
     def device(self) -> str:
         """See Executor."""
         return str(self._device)
+
+    @property
+    def kernel_path(self) -> str:
+        """See Executor: torch chooses by itself."""
+        return ""
 
     @property
     def runner(self) -> ModelRunner:

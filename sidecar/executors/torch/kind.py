@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from sidecar.errors import Unsupported
 from sidecar.executors import rope
-from sidecar.executors.base import ConversionProgress, Executor, MemoryEstimate
+from sidecar.executors.base import ConversionProgress, Executor, ExecutorOptions, MemoryEstimate
 from sidecar.executors.torch import convert, estimate, formats
 from sidecar.executors.torch.devices import has_fast_bfloat16, has_fast_integer_matmul, resolve_device
 from sidecar.executors.torch.executor import NAME, TorchExecutor
-from sidecar.models.config import ModelConfig
 from sidecar.models.source import ModelSource
 
 ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3")
@@ -27,8 +27,9 @@ class TorchExecutorKind:
         """See ExecutorKind."""
         return convert.LAYOUT_VERSION
 
-    def quantizations(self, config: ModelConfig) -> Sequence[str]:
+    def quantizations(self, source: ModelSource) -> Sequence[str]:
         """See ExecutorKind. The order is that of speed where this computer's default device is fast at it."""
+        config = source.config
         if config.architecture not in ARCHITECTURES or not rope.is_supported(config):
             return ()
         device = resolve_device("auto")
@@ -48,10 +49,15 @@ class TorchExecutorKind:
         """See ExecutorKind."""
         convert.convert(source, quantization, target, progress)
 
-    def memory_estimate(self, config: ModelConfig, quantization: str) -> MemoryEstimate:
+    def memory_estimate(
+        self, source: ModelSource, quantization: str, options: ExecutorOptions
+    ) -> MemoryEstimate:
         """See ExecutorKind."""
-        return estimate.memory_estimate(config, quantization)
+        return estimate.memory_estimate(source.config, quantization)
 
-    def create(self, device: str, threads: int | None) -> Executor:
+    def create(self, options: ExecutorOptions) -> Executor:
         """See ExecutorKind."""
-        return TorchExecutor(device, threads)
+        for name in ("kernel_path", "cache_type"):
+            if getattr(options, name) != "auto":
+                raise Unsupported(f"the torch executor has no choice of {name}; leave it at 'auto'")
+        return TorchExecutor(options.device, options.threads)

@@ -49,7 +49,7 @@ def test_only_what_differs_is_converted(tmp_path: Path) -> None:
     assert KIND.needs_conversion(floats, "int8")
     for quantization in ("F32", "Q4_1"):
         source = gguf_source(tmp_path, quantization)
-        assert all(KIND.needs_conversion(source, name) for name in KIND.quantizations(source.config))
+        assert all(KIND.needs_conversion(source, name) for name in KIND.quantizations(source))
 
 
 def test_llama3_divisors_of_a_gguf_file_are_applied(tmp_path: Path) -> None:

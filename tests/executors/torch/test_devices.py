@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from sidecar.errors import Unsupported
+from sidecar.executors.base import ExecutorOptions
 from sidecar.executors.torch import devices
-from sidecar.executors.torch.devices import default_threads, resolve_device
+from sidecar.executors.torch.devices import resolve_device
 from sidecar.executors.torch.kind import TorchExecutorKind
 from sidecar.executors.torch.openmp import SPIN_COUNT
 
@@ -24,25 +25,12 @@ def test_auto_is_a_device_that_is_there() -> None:
 @pytest.mark.parametrize("name", ["cuda:99", "xpu", "nonsense", "cpu:0:1"])
 def test_a_device_that_is_not_there_is_unsupported(name: str) -> None:
     with pytest.raises(Unsupported, match="device"):
-        TorchExecutorKind().create(name, None)
+        TorchExecutorKind().create(ExecutorOptions(name))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
 def test_cuda_has_an_index() -> None:
     assert resolve_device("cuda") == torch.device("cuda:0")
-
-
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (4, 4), (6, 5), (16, 15)])
-def test_one_core_of_many_stays_free(cores: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"num_physical_cores": cores})
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
-    assert default_threads() == threads
-
-
-def test_threads_never_exceed_the_cores_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"num_physical_cores": 4})
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3}, raising=False)
-    assert default_threads() == 1
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sidecar.errors import InvalidParams, OutOfMemory
-from sidecar.executors.base import BLOCK_SIZE, ExecutionBatch
+from sidecar.executors.base import BLOCK_SIZE, ExecutionBatch, ExecutorOptions
 from sidecar.executors.torch.executor import TorchExecutor
 from sidecar.executors.torch.kind import TorchExecutorKind
 from sidecar.models.open import open_model
@@ -38,7 +38,7 @@ def test_every_quantization_stays_near_float32(source: ModelSource, tmp_path: Pa
     expected = logits_of(exact, row(PROMPT, samples=len(PROMPT)))
     exact.close()
     spread = float(expected.std())
-    offered = TorchExecutorKind().quantizations(source.config)
+    offered = TorchExecutorKind().quantizations(source)
     assert set(offered) == {"float32", "bfloat16", "int8", "int4"}
     for quantization in offered:
         executor = load_executor(source, quantization, tmp_path)
@@ -108,7 +108,7 @@ def test_the_estimate_is_near_what_is_taken(source: ModelSource, tmp_path: Path)
     for quantization in ("float32", "bfloat16"):
         executor = load_executor(source, quantization, tmp_path, blocks=8)
         layout = executor.allocate_cache(8)
-        estimate = TorchExecutorKind().memory_estimate(source.config, quantization)
+        estimate = TorchExecutorKind().memory_estimate(source, quantization, ExecutorOptions())
         assert layout.bytes_per_block == estimate.bytes_per_block
         assert layout.block_size == BLOCK_SIZE
         parameters = source.config.parameter_count * (4 if quantization == "float32" else 2)

@@ -10,6 +10,7 @@
 #include "check.h"
 #include "pack.h"
 #include "paths.h"
+#include "sampler.h"
 #include "step.h"
 
 using namespace native;
@@ -248,6 +249,26 @@ int32_t native_test_product(const char* path, const native_tensor* tensor, int32
                          {result.data(), stride, nullptr, Store::write});
         for (size_t token = 0; token < count; ++token)
             std::copy_n(result.data() + token * stride, rows, out + token * rows);
+        return 0;
+    });
+}
+
+int32_t native_test_sample(const char* path, const float* logits, int32_t vocabulary, const native_batch* batch,
+                           int32_t row, int32_t offset, native_sample* sample, int32_t* top_tokens,
+                           float* top_logprobs) {
+    return guarded([&] {
+        const Kernels* kernels = path ? find_path(path) : nullptr;
+        if (!kernels) return fail("this kernel path cannot be used here");
+        if (!logits || vocabulary < 1) return fail("there are no logits");
+        std::string wrong = check_sample(batch, row, offset, vocabulary);
+        if (!wrong.empty()) return fail(wrong);
+        if (!sample || batch->top_logprobs < 0 || (batch->top_logprobs && (!top_tokens || !top_logprobs)))
+            return fail("there is no room for results");
+        std::vector<float> changed(logits, logits + vocabulary);
+        SampleScratch scratch;
+        scratch.reserve(size_t(vocabulary));
+        SampleTarget target{sample, top_tokens, top_logprobs, size_t(batch->top_logprobs)};
+        sample_token(*kernels, changed.data(), changed.size(), *batch, batch->rows[row], offset, scratch, target);
         return 0;
     });
 }

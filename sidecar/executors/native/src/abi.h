@@ -152,6 +152,12 @@ NATIVE_API int32_t native_take_times(native_model* model, double* seconds, int32
 NATIVE_API int32_t native_test_product(const char* path, const native_tensor* tensor, int32_t format,
                                        const float* activations, int32_t tokens, float* out);
 
+// Chooses the token for sample `offset` of row `row` of a batch from raw logits [vocabulary], for tests
+// of a kernel path. The batch needs no blocks but their count; results as in native_execute.
+NATIVE_API int32_t native_test_sample(const char* path, const float* logits, int32_t vocabulary,
+                                      const native_batch* batch, int32_t row, int32_t offset, native_sample* sample,
+                                      int32_t* top_tokens, float* top_logprobs);
+
 #ifdef __cplusplus
 }
 #endif

@@ -31,7 +31,7 @@ std::string check_sampling(const native_sampling& sampling, int32_t top_logprobs
     return "";
 }
 
-std::string check_row(const Model& model, const native_batch& batch, const native_row& row, int64_t next_token) {
+std::string check_row(const native_batch& batch, const native_row& row, int64_t next_token) {
     if (!row.cancel) return "a row has no cancel byte";
     if (row.first_token != next_token) return "the tokens of the rows do not follow each other";
     if (row.tokens < 1 || !is_part(row.first_token, row.tokens, batch.token_count)) return "a row's tokens lie outside";
@@ -44,8 +44,19 @@ std::string check_row(const Model& model, const native_batch& batch, const nativ
     if (!is_part(row.first_forbidden, row.forbidden, batch.forbidden_count)) return "a row's forbidden tokens lie outside";
     if (!is_part(row.first_mask, row.masks, batch.mask_count)) return "a row's masks lie outside";
     if (row.masks != 0 && row.masks != row.samples) return "a row has masks for some of its samples";
-    (void)model;
     return row.samples ? check_sampling(row.sampling, batch.top_logprobs) : "";
+}
+
+std::string check_tokens(const native_batch& batch, int32_t vocabulary) {
+    auto check_token = [=](int32_t token) {
+        return token >= 0 && token < vocabulary ? "" : outside("a token", token, 0, vocabulary - 1);
+    };
+    std::string wrong;
+    for (int32_t i = 0; i < batch.token_count && wrong.empty(); ++i) wrong = check_token(batch.tokens[i]);
+    for (int32_t i = 0; i < batch.penalty_count && wrong.empty(); ++i) wrong = check_token(batch.penalties[i].token);
+    for (int32_t i = 0; i < batch.bias_count && wrong.empty(); ++i) wrong = check_token(batch.biases[i].token);
+    for (int32_t i = 0; i < batch.forbidden_count && wrong.empty(); ++i) wrong = check_token(batch.forbidden[i]);
+    return wrong;
 }
 
 }  // namespace
@@ -115,20 +126,22 @@ std::string check_batch(const Model& model, const native_batch* batch) {
     if (batch->top_logprobs < 0) return "top_logprobs is below 0";
     int64_t next_token = 0;
     for (int32_t i = 0; i < batch->row_count; ++i) {
-        std::string wrong = check_row(model, *batch, batch->rows[i], next_token);
+        std::string wrong = check_row(*batch, batch->rows[i], next_token);
         if (!wrong.empty()) return "row " + number(i) + ": " + wrong;
         next_token += batch->rows[i].tokens;
     }
     if (next_token != batch->token_count) return "there are more tokens than the rows have";
-    auto check_token = [&](int32_t token) {
-        return token >= 0 && token < model.config.vocabulary ? "" : outside("a token", token, 0, model.config.vocabulary - 1);
-    };
-    std::string wrong;
-    for (int32_t i = 0; i < batch->token_count && wrong.empty(); ++i) wrong = check_token(batch->tokens[i]);
-    for (int32_t i = 0; i < batch->penalty_count && wrong.empty(); ++i) wrong = check_token(batch->penalties[i].token);
-    for (int32_t i = 0; i < batch->bias_count && wrong.empty(); ++i) wrong = check_token(batch->biases[i].token);
-    for (int32_t i = 0; i < batch->forbidden_count && wrong.empty(); ++i) wrong = check_token(batch->forbidden[i]);
+    std::string wrong = check_tokens(*batch, model.config.vocabulary);
     return wrong.empty() ? check_blocks(model, batch->blocks, batch->block_count) : wrong;
+}
+
+std::string check_sample(const native_batch* batch, int32_t row, int32_t offset, int32_t vocabulary) {
+    if (!batch || !batch->rows || !batch->tokens) return "there is no batch";
+    if (row < 0 || row >= batch->row_count) return outside("a row", row, 0, batch->row_count - 1);
+    const native_row& sampled = batch->rows[row];
+    if (offset < 0 || offset >= sampled.samples) return outside("a sample", offset, 0, sampled.samples - 1);
+    std::string wrong = check_row(*batch, sampled, sampled.first_token);
+    return wrong.empty() ? check_tokens(*batch, vocabulary) : wrong;
 }
 
 }  // namespace native

@@ -103,22 +103,70 @@ void divide(float* x, float divisor, size_t size) {
     for (size_t i = 0; i < size; i += 16) store_part<Simd>(x + i, size - i, Simd::div(load_part<Simd>(x + i, size - i), by));
 }
 
+// Four registers, because each of these operations waits for its own last result.
 template <class Simd>
-size_t argmax(const float* x, size_t count) {
-    auto largest = Simd::set(-__builtin_inff());
-    for (size_t i = 0; i < count; i += 16)
-        largest = Simd::max(largest, load_part<Simd>(x + i, count - i, -__builtin_inff()));
-    float value = Simd::largest(largest);
-    for (size_t i = 0; i < count; ++i)
-        if (x[i] == value) return i;
-    return 0;
+inline float largest_of(const float* x, size_t count) {
+    auto lowest = Simd::set(-__builtin_inff());
+    typename Simd::F parts[4] = {lowest, lowest, lowest, lowest};
+    size_t i = 0;
+    for (; i + 64 <= count; i += 64)
+        for (size_t part = 0; part < 4; ++part) parts[part] = Simd::max(parts[part], Simd::load(x + i + 16 * part));
+    for (; i < count; i += 16) parts[0] = Simd::max(parts[0], load_part<Simd>(x + i, count - i, -__builtin_inff()));
+    return Simd::largest(Simd::max(Simd::max(parts[0], parts[1]), Simd::max(parts[2], parts[3])));
 }
 
 template <class Simd>
-void exponential(const float* x, float offset, float factor, float* out, size_t count) {
-    auto shift = Simd::set(offset), scale = Simd::set(factor);
+void maxima(const float* x, size_t count, float* out) {
+    for (size_t i = 0; i < count; i += kChunk) *out++ = largest_of<Simd>(x + i, count - i < kChunk ? count - i : kChunk);
+}
+
+template <class Simd>
+size_t argmax(const float* x, size_t count) {
+    constexpr size_t part = 512;
+    float largest = -__builtin_inff();
+    size_t place = 0;
+    for (size_t i = 0; i < count; i += part) {
+        float value = largest_of<Simd>(x + i, count - i < part ? count - i : part);
+        if (value > largest) largest = value, place = i;
+    }
+    while (place < count && x[place] != largest) ++place;
+    return place < count ? place : 0;
+}
+
+// Lanes of doubles, which `Simd` does not have: the compiler's own vectors do for adding them up.
+typedef float EightFloats __attribute__((vector_size(32)));
+typedef double EightDoubles __attribute__((vector_size(64)));
+
+template <class Simd>
+void sums(const float* x, float floor, size_t count, double* out) {
+    for (size_t begin = 0; begin < count; begin += kChunk) {
+        EightDoubles low = {}, high = {};
+        size_t end = count - begin < kChunk ? count : begin + kChunk;
+        for (size_t i = begin; i < end; i += 16) {
+            EightFloats lanes[2];
+            auto part = load_part<Simd>(x + i, end - i);
+            Simd::store(reinterpret_cast<float*>(lanes), Simd::zero_below(part, part, floor));
+            low += __builtin_convertvector(lanes[0], EightDoubles);
+            high += __builtin_convertvector(lanes[1], EightDoubles);
+        }
+        low += high;
+        *out++ = ((low[0] + low[4]) + (low[2] + low[6])) + ((low[1] + low[5]) + (low[3] + low[7]));
+    }
+}
+
+template <class Simd>
+void mask(float* x, const uint32_t* allowed, size_t count) {
+    size_t i = 0;
+    for (; i + 32 <= count; i += 32, ++allowed)
+        for (uint32_t bit = 0; bit < 32; ++bit) x[i + bit] = *allowed >> bit & 1 ? x[i + bit] : -__builtin_inff();
+    for (uint32_t bit = 0; i < count; ++i, ++bit) x[i] = *allowed >> bit & 1 ? x[i] : -__builtin_inff();
+}
+
+template <class Simd>
+void exponential(const float* x, float offset, float divisor, float* out, size_t count) {
+    auto shift = Simd::set(offset), by = Simd::set(divisor);
     for (size_t i = 0; i < count; i += 16) {
-        auto part = Simd::mul(Simd::sub(load_part<Simd>(x + i, count - i), shift), scale);
+        auto part = Simd::div(Simd::sub(load_part<Simd>(x + i, count - i), shift), by);
         store_part<Simd>(out + i, count - i, exponent<Simd>(part));
     }
 }
@@ -126,10 +174,14 @@ void exponential(const float* x, float offset, float factor, float* out, size_t 
 // A sum of zeros is zero unless one of them came of an infinity or of what is no number.
 template <class Simd>
 bool all_finite(const float* x, size_t count) {
-    auto zeros = Simd::zero();
-    for (size_t i = 0; i < count; i += 16)
-        zeros = Simd::fma(load_part<Simd>(x + i, count - i), Simd::zero(), zeros);
-    return Simd::sum(zeros) == 0.0f;
+    auto zero = Simd::zero();
+    typename Simd::F parts[4] = {zero, zero, zero, zero};
+    size_t i = 0;
+    for (; i + 64 <= count; i += 64)
+        for (size_t part = 0; part < 4; ++part)
+            parts[part] = Simd::fma(Simd::load(x + i + 16 * part), zero, parts[part]);
+    for (; i < count; i += 16) parts[0] = Simd::fma(load_part<Simd>(x + i, count - i), zero, parts[0]);
+    return Simd::sum(Simd::add(Simd::add(parts[0], parts[1]), Simd::add(parts[2], parts[3]))) == 0.0f;
 }
 
 }  // namespace native

@@ -38,6 +38,7 @@ constexpr int kBlockSize = 16;
 constexpr int kSpan = 256;  // positions; attention is merged in spans counted from 0
 constexpr int kSpanBlocks = kSpan / kBlockSize;
 constexpr int kMaxHeadSize = 256;
+constexpr size_t kChunk = 64;  // logits whose largest, or whose weight, is kept
 constexpr int kAttentionRows = 6;  // queries that share one reading of keys and values
 
 // The cache of one layer and key head, block by block: `stride` bytes lie between two blocks.
@@ -98,8 +99,17 @@ struct Kernels {
     // The place of the largest of `count` finite numbers, the first of equal ones.
     size_t (*argmax)(const float* x, size_t count);
 
-    // out[i] = exp((x[i] - offset) * factor)
-    void (*exponential)(const float* x, float offset, float factor, float* out, size_t count);
+    // The largest number of each kChunk, the last chunk perhaps not whole.
+    void (*maxima)(const float* x, size_t count, float* out);
+
+    // The sum of those of each kChunk that are at least `floor`, in a fixed order.
+    void (*sums)(const float* x, float floor, size_t count, double* out);
+
+    // Minus infinity where the bit is not set, the lowest bit of each word first.
+    void (*mask)(float* x, const uint32_t* allowed, size_t count);
+
+    // out[i] = exp((x[i] - offset) / divisor); `out` may be `x`
+    void (*exponential)(const float* x, float offset, float divisor, float* out, size_t count);
 
     bool (*all_finite)(const float* x, size_t count);
 };

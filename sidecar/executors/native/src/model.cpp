@@ -87,8 +87,8 @@ bool Model::pack(Matrix& matrix, const native_tensor& tensor, Format format) {
     Stored stored = Stored(tensor.stored);
     const uint8_t* data = static_cast<const uint8_t*>(tensor.data);
     size_t stride = row_bytes(stored, columns);
-    team.run([&](int) {
-        team.share(tiles, 4, [&](size_t begin, size_t end) {
+    team.run(1, [&](Team::Member& member) {
+        member.share(tiles, 4, [&](size_t begin, size_t end) {
             for (size_t tile = begin; tile < end; ++tile) {
                 const uint8_t* source[kTileRows] = {};
                 for (size_t i = 0; i < kTileRows; ++i) {

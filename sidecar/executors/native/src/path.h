@@ -14,7 +14,8 @@ constexpr Kernels kernels_of() {
     return {
         Simd::name,      product<Simd>,     normalize<Simd>,  quantize<Simd>,
         rotate<Simd>,    write_cache<Simd>, attend<Simd>,     merge<Simd>,
-        divide<Simd>,    argmax<Simd>,      exponential<Simd>, all_finite<Simd>,
+        divide<Simd>,    argmax<Simd>,      maxima<Simd>,      sums<Simd>,
+        mask<Simd>,      exponential<Simd>,  all_finite<Simd>,
     };
 }
 

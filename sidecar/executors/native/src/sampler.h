@@ -1,9 +1,8 @@
 // Choosing tokens from logits. The rule is that of sidecar/executors/torch/sampler.py.
 #pragma once
 
-#include <vector>
-
 #include "abi.h"
+#include "candidates.h"
 #include "kernels.h"
 
 namespace native {
@@ -16,9 +15,9 @@ struct SampleTarget {
     size_t room;
 };
 
-// Chooses the token for sample `offset` of a row. Changes the logits, which are padded with anything
-// up to a multiple of 16. `scratch` keeps memory from call to call.
+// Chooses the token for sample `offset` of a row. Changes the logits. Allocates nothing when the
+// scratch has reserved memory for so many.
 void sample_token(const Kernels& kernels, float* logits, size_t vocabulary, const native_batch& batch,
-                  const native_row& row, int32_t offset, std::vector<float>& scratch, const SampleTarget& target);
+                  const native_row& row, int32_t offset, SampleScratch& scratch, const SampleTarget& target);
 
 }  // namespace native

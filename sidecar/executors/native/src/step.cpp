@@ -10,6 +10,9 @@ namespace native {
 
 namespace {
 
+// The most that Step::layer goes through, and what comes before and after the layers.
+constexpr size_t kPhasesOfLayer = 12, kOtherPhases = 6;
+
 size_t padded(size_t count) { return (count + kTileRows - 1) / kTileRows * kTileRows; }
 
 // How many items a thread takes at a time: few takes when there is little work in each.
@@ -51,6 +54,7 @@ bool Step::prepare() {
     size_t part_size = size_t(kAttentionRows) * config_.head_size;
     space_.partials.resize(parts * kAttentionRows);
     space_.scratch.resize(size_t(model_.team.size()));
+    for (SampleScratch& scratch : space_.scratch) scratch.reserve(size_t(config_.vocabulary));
     bool is_enough = space_.hidden.resize(tokens * hidden_stride_) &&
                      space_.normed.resize(tokens * hidden_stride_) &&
                      space_.heads.resize(tokens * heads_stride_) &&
@@ -69,30 +73,30 @@ bool Step::prepare() {
 void Step::run(const StepResult& result) {
     result_ = result;
     clock_ = std::chrono::steady_clock::now();
-    model_.team.run([this](int thread) { compute(thread); });
+    model_.team.run(kPhasesOfLayer * model_.layers.size() + kOtherPhases, [this](Member& member) { compute(member); });
     report();
 }
 
-void Step::compute(int thread) {
-    embed();
-    finish(kEmbed, thread);
+void Step::compute(Member& member) {
+    embed(member);
     for (size_t index = 0; index < model_.layers.size(); ++index) {
-        // One thread decides, so that all leave together.
-        if (thread == 0 && is_abandoned()) abandoned_ = true;
-        model_.team.barrier();
-        if (abandoned_) return;
-        layer(index, thread);
+        // One thread decides for all, at one moment.
+        member.once([&] {
+            if (is_abandoned()) abandoned_at_ = index;
+        });
+        if (abandoned_at_ <= index) return;
+        layer(index, member);
     }
-    check_tokens();
+    check_tokens(member);
     if (sampled_.empty()) return;
-    head(thread);
-    if (!result_.logits) sample(thread);
+    head(member);
+    if (!result_.logits) sample(member);
 }
 
-void Step::embed() {
+void Step::embed(Member& member) {
     const Embedding& embedding = model_.embedding;
     size_t hidden = size_t(config_.hidden), half = size_t(config_.rotary / 2);
-    model_.team.share(tokens_.size(), 1, [&](size_t token, size_t) {
+    member.share(tokens_.size(), 1, [&](size_t token, size_t) {
         const uint8_t* row = embedding.data + size_t(batch_.tokens[token]) * embedding.row_bytes;
         float* out = space_.hidden.data() + token * hidden_stride_;
         for (size_t group = 0; group < groups_of(hidden); ++group) {
@@ -107,41 +111,42 @@ void Step::embed() {
             cosines[half + i] = std::sin(angle);
         }
     });
+    finish(kEmbed, member);
 }
 
-void Step::layer(size_t index, int thread) {
+void Step::layer(size_t index, Member& member) {
     const Layer& layer = model_.layers[index];
     size_t query = model_.query_size(), key = model_.key_size(), hidden = size_t(config_.hidden);
     float* states = space_.hidden.data();
     float* heads = space_.heads.data();
 
-    Activations input = prepare_input(states, hidden_stride_, hidden, &layer.input_norm);
-    finish(kNormalize, thread);
-    multiply({{&layer.query, heads}, {&layer.key, heads + query}, {&layer.value, heads + query + key}}, input,
+    Activations input = prepare_input(member, states, hidden_stride_, hidden, &layer.input_norm);
+    finish(kNormalize, member);
+    multiply(member, {{&layer.query, heads}, {&layer.key, heads + query}, {&layer.value, heads + query + key}}, input,
              heads_stride_, Store::write);
-    finish(kProjectHeads, thread);
-    model_.team.share(tokens_.size(), 1, [&](size_t token, size_t) { place_heads(index, token); });
-    finish(kPlaceHeads, thread);
-    attend(index, thread);
-    input = prepare_input(space_.attended.data(), query, query, nullptr);
-    finish(kNormalize, thread);
-    multiply({{&layer.output, states}}, input, hidden_stride_, Store::add);
-    finish(kProjectOutput, thread);
+    finish(kProjectHeads, member);
+    member.share(tokens_.size(), 1, [&](size_t token, size_t) { place_heads(index, token); });
+    finish(kPlaceHeads, member);
+    attend(index, member);
+    input = prepare_input(member, space_.attended.data(), query, query, nullptr);
+    finish(kNormalize, member);
+    multiply(member, {{&layer.output, states}}, input, hidden_stride_, Store::add);
+    finish(kProjectOutput, member);
 
-    input = prepare_input(states, hidden_stride_, hidden, &layer.post_norm);
-    finish(kNormalize, thread);
-    gate(layer, input);
-    finish(kGateUp, thread);
-    input = prepare_input(space_.gated.data(), gated_stride_, size_t(config_.intermediate), nullptr);
-    finish(kNormalize, thread);
-    multiply({{&layer.down, states}}, input, hidden_stride_, Store::add);
-    finish(kDown, thread);
+    input = prepare_input(member, states, hidden_stride_, hidden, &layer.post_norm);
+    finish(kNormalize, member);
+    gate(member, layer, input);
+    finish(kGateUp, member);
+    input = prepare_input(member, space_.gated.data(), gated_stride_, size_t(config_.intermediate), nullptr);
+    finish(kNormalize, member);
+    multiply(member, {{&layer.down, states}}, input, hidden_stride_, Store::add);
+    finish(kDown, member);
 }
 
-Activations Step::prepare_input(const float* values, size_t stride, size_t columns, const std::vector<float>* norm) {
+Activations Step::prepare_input(Member& member, const float* values, size_t stride, size_t columns, const std::vector<float>* norm) {
     size_t groups = groups_of(columns);
     float* normed = space_.normed.data();
-    model_.team.share(tokens_.size(), 1, [&](size_t token, size_t) {
+    member.share(tokens_.size(), 1, [&](size_t token, size_t) {
         const float* source = values + token * stride;
         if (norm) {
             float* out = normed + token * hidden_stride_;
@@ -154,10 +159,10 @@ Activations Step::prepare_input(const float* values, size_t stride, size_t colum
     return {norm ? normed : values, norm ? hidden_stride_ : stride, space_.quantized.data(), tokens_.size()};
 }
 
-void Step::multiply(std::initializer_list<Product> products, const Activations& input, size_t stride, Store store) {
+void Step::multiply(Member& member, std::initializer_list<Product> products, const Activations& input, size_t stride, Store store) {
     size_t total = 0;
     for (const Product& product : products) total += product.matrix->tiles();
-    model_.team.share(total, chunk_of(total, input.tokens, model_.team.size()), [&](size_t begin, size_t end) {
+    member.share(total, chunk_of(total, input.tokens, model_.team.size()), [&](size_t begin, size_t end) {
         size_t first = 0;
         for (const Product& product : products) {
             const Matrix& matrix = *product.matrix;
@@ -170,10 +175,10 @@ void Step::multiply(std::initializer_list<Product> products, const Activations& 
     });
 }
 
-void Step::gate(const Layer& layer, const Activations& input) {
+void Step::gate(Member& member, const Layer& layer, const Activations& input) {
     size_t tiles = layer.gate.tiles();
     float* out = space_.gated.data();
-    model_.team.share(tiles, chunk_of(tiles, input.tokens, model_.team.size()), [&](size_t begin, size_t end) {
+    member.share(tiles, chunk_of(tiles, input.tokens, model_.team.size()), [&](size_t begin, size_t end) {
         for (size_t tile = begin; tile < end; ++tile) {
             kernels_.product(layer.gate.weights, tile, tile + 1, input,
                              {out, gated_stride_, layer.gate.bias_or_null(), Store::silu});
@@ -223,7 +228,7 @@ Queries Step::queries_of(const AttentionTile& tile) const {
     return queries;
 }
 
-void Step::attend(size_t index, int thread) {
+void Step::attend(size_t index, Member& member) {
     auto attend_span = [&](const AttentionTile& tile, int span, Partial* partials) {
         const int32_t* blocks = batch_.blocks + batch_.rows[tile.row].first_block;
         kernels_.attend(model_.cache_view(index, size_t(tile.key_head)), blocks, span, queries_of(tile), partials);
@@ -232,24 +237,24 @@ void Step::attend(size_t index, int thread) {
         for (int i = 0; i < tile.count; ++i) kernels_.merge(total[i], next[i], config_.head_size);
     };
     if (plan_.is_split) {
-        model_.team.share(plan_.tile_of_part.size(), 1, [&](size_t part, size_t) {
+        member.share(plan_.tile_of_part.size(), 1, [&](size_t part, size_t) {
             const AttentionTile& tile = plan_.tiles[size_t(plan_.tile_of_part[part])];
             attend_span(tile, tile.begin_span + int(part) - tile.first_part, partials_of(part));
         });
-        finish(kAttend, thread);
-        model_.team.share(plan_.tiles.size(), 1, [&](size_t place, size_t) {
+        finish(kAttend, member);
+        member.share(plan_.tiles.size(), 1, [&](size_t place, size_t) {
             const AttentionTile& tile = plan_.tiles[place];
             Partial* total = partials_of(size_t(tile.first_part));
             for (int span = 1; span < tile.end_span - tile.begin_span; ++span)
                 merge(tile, total, partials_of(size_t(tile.first_part + span)));
             write_attended(tile, total);
         });
-        finish(kMerge, thread);
+        finish(kMerge, member);
         return;
     }
-    Partial* total = partials_of(size_t(2 * thread));
-    Partial* next = partials_of(size_t(2 * thread + 1));
-    model_.team.share(plan_.tiles.size(), 1, [&](size_t place, size_t) {
+    Partial* total = partials_of(size_t(2 * member.number()));
+    Partial* next = partials_of(size_t(2 * member.number() + 1));
+    member.share(plan_.tiles.size(), 1, [&](size_t place, size_t) {
         const AttentionTile& tile = plan_.tiles[place];
         attend_span(tile, tile.begin_span, total);
         for (int span = tile.begin_span + 1; span < tile.end_span; ++span) {
@@ -258,7 +263,7 @@ void Step::attend(size_t index, int thread) {
         }
         write_attended(tile, total);
     });
-    finish(kAttend, thread);
+    finish(kAttend, member);
 }
 
 void Step::write_attended(const AttentionTile& tile, const Partial* totals) {
@@ -274,32 +279,31 @@ void Step::write_attended(const AttentionTile& tile, const Partial* totals) {
     }
 }
 
-void Step::check_tokens() {
-    model_.team.share(tokens_.size(), 8, [&](size_t begin, size_t end) {
+void Step::check_tokens(Member& member) {
+    member.share(tokens_.size(), 8, [&](size_t begin, size_t end) {
         for (size_t token = begin; token < end; ++token)
             if (!kernels_.all_finite(space_.hidden.data() + token * hidden_stride_, size_t(config_.hidden)))
                 failed_[size_t(tokens_[token].row)] = 1;
     });
-    model_.team.barrier();
 }
 
-void Step::head(int thread) {
+void Step::head(Member& member) {
     size_t hidden = size_t(config_.hidden);
-    model_.team.share(sampled_.size(), 1, [&](size_t place, size_t) {
+    member.share(sampled_.size(), 1, [&](size_t place, size_t) {
         float* out = space_.normed.data() + place * hidden_stride_;
         const float* states = space_.hidden.data() + size_t(sampled_[place]) * hidden_stride_;
         kernels_.normalize(states, model_.final_norm.data(), hidden, config_.epsilon, out);
         kernels_.quantize(out, hidden, space_.quantized.data() + place / kTokenBlock * groups_of(hidden),
                           int(place % kTokenBlock));
     });
-    finish(kNormalize, thread);
+    finish(kNormalize, member);
     Activations input{space_.normed.data(), hidden_stride_, space_.quantized.data(), sampled_.size()};
-    multiply({{&model_.head, space_.logits.data()}}, input, logits_stride_, Store::write);
-    finish(kHead, thread);
+    multiply(member, {{&model_.head, space_.logits.data()}}, input, logits_stride_, Store::write);
+    finish(kHead, member);
 }
 
-void Step::sample(int thread) {
-    model_.team.share(sampled_.size(), 1, [&](size_t place, size_t) {
+void Step::sample(Member& member) {
+    member.share(sampled_.size(), 1, [&](size_t place, size_t) {
         const native_row& row = batch_.rows[sampled_row_[place]];
         if (failed_[size_t(sampled_row_[place])]) return;
         size_t room = size_t(batch_.top_logprobs);
@@ -307,16 +311,16 @@ void Step::sample(int thread) {
                             result_.top_logprobs + place * room, room};
         int32_t offset = sampled_[place] - (row.first_token + row.tokens - row.samples);
         sample_token(kernels_, space_.logits.data() + place * logits_stride_, size_t(config_.vocabulary), batch_, row,
-                     offset, space_.scratch[size_t(thread)], target);
+                     offset, space_.scratch[size_t(member.number())], target);
     });
-    finish(kSample, thread);
+    finish(kSample, member);
 }
 
 void Step::report() {
     std::vector<float> zeros(size_t(config_.head_size));
     for (int32_t index = 0; index < batch_.row_count; ++index) {
         const native_row& row = batch_.rows[index];
-        bool is_cancelled = abandoned_ || *row.cancel;
+        bool is_cancelled = abandoned_at_ < model_.layers.size() || *row.cancel;
         result_.statuses[index] = is_cancelled                ? NATIVE_CANCELLED
                                   : failed_[size_t(index)] ? NATIVE_STATES_NOT_FINITE
                                                            : NATIVE_DONE;
@@ -343,9 +347,8 @@ bool Step::is_abandoned() const {
     return true;
 }
 
-void Step::finish(Phase phase, int thread) {
-    model_.team.barrier();
-    if (thread != 0) return;
+void Step::finish(Phase phase, const Member& member) {
+    if (member.number() != 0) return;
     auto now = std::chrono::steady_clock::now();
     model_.phase_seconds[phase] += std::chrono::duration<double>(now - clock_).count();
     clock_ = now;

@@ -1,7 +1,7 @@
 // One step: every layer for all rows of a batch, then the tokens that follow.
 //
-// All threads go through the same phases together; a barrier stands between two phases, and within
-// one the work is shared out as threads ask for it. Who computes what never changes a result.
+// All threads go through the same phases, and the work of each is shared out as threads ask for it.
+// Who computes what never changes a result.
 #pragma once
 
 #include <atomic>
@@ -12,6 +12,7 @@
 
 #include "activations.h"
 #include "attention_plan.h"
+#include "candidates.h"
 #include "model.h"
 
 namespace native {
@@ -43,7 +44,7 @@ struct Workspace {
     Buffer<float> hidden, normed, heads, attended, gated, logits, rotation, parts;
     Buffer<ActivationGroup> quantized;
     std::vector<Partial> partials;
-    std::vector<std::vector<float>> scratch;  // one for each thread
+    std::vector<SampleScratch> scratch;  // one for each thread
 };
 
 // Where a step's results go. `samples`, `top_tokens` and `top_logprobs` as native_execute has them,
@@ -66,6 +67,7 @@ class Step {
     void run(const StepResult& result);
 
   private:
+    using Member = Team::Member;
     struct Token {
         int32_t row, position;
     };
@@ -74,19 +76,19 @@ class Step {
         float* out;
     };
 
-    void compute(int thread);
-    void embed();
-    void layer(size_t index, int thread);
-    void attend(size_t index, int thread);
-    void head(int thread);
-    void sample(int thread);
-    void finish(Phase phase, int thread);
+    void compute(Member& member);
+    void embed(Member& member);
+    void layer(size_t index, Member& member);
+    void attend(size_t index, Member& member);
+    void head(Member& member);
+    void sample(Member& member);
+    void finish(Phase phase, const Member& member);
 
     // Parts of a phase, by whichever thread has time.
-    Activations prepare_input(const float* values, size_t stride, size_t columns, const std::vector<float>* norm);
-    void multiply(std::initializer_list<Product> products, const Activations& input, size_t stride, Store store);
-    void gate(const Layer& layer, const Activations& input);
-    void check_tokens();
+    Activations prepare_input(Member& member, const float* values, size_t stride, size_t columns, const std::vector<float>* norm);
+    void multiply(Member& member, std::initializer_list<Product> products, const Activations& input, size_t stride, Store store);
+    void gate(Member& member, const Layer& layer, const Activations& input);
+    void check_tokens(Member& member);
 
     // One item of a phase.
     void place_heads(size_t index, size_t token);
@@ -108,7 +110,7 @@ class Step {
     std::vector<int32_t> sampled_row_;  // its row
     std::vector<std::atomic<uint8_t>> failed_;  // by row: something was not finite
     size_t hidden_stride_, heads_stride_, gated_stride_, logits_stride_;
-    std::atomic<bool> abandoned_{false};
+    std::atomic<size_t> abandoned_at_{SIZE_MAX};  // the layer before which nobody waited any more
     std::chrono::steady_clock::time_point clock_;
     StepResult result_{};
 };

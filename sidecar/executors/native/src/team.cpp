@@ -8,35 +8,20 @@ namespace native {
 
 namespace {
 
-constexpr int kSpins = 4000;
+constexpr uint64_t kTurn = uint64_t(1) << 32;
 
-void pause() {
+uint32_t turn_of(uint64_t gate) { return uint32_t(gate >> 32); }
+uint32_t inside(uint64_t gate) { return uint32_t(gate); }
+bool is_open(uint32_t turn) { return turn % 2; }
+
+}  // namespace
+
+void Waiters::pause() {
 #if defined(__x86_64__) || defined(__i386__)
     _mm_pause();
 #elif defined(__aarch64__)
     asm volatile("yield");
 #endif
-}
-
-}  // namespace
-
-void Team::Signal::raise() {
-    value.fetch_add(1);
-    if (sleepers.load()) {
-        std::lock_guard<std::mutex> lock(mutex);
-        changed.notify_all();
-    }
-}
-
-void Team::Signal::wait(uint32_t seen) {
-    for (int i = 0; i < kSpins; ++i) {
-        if (value.load(std::memory_order_acquire) != seen) return;
-        pause();
-    }
-    std::unique_lock<std::mutex> lock(mutex);
-    sleepers.fetch_add(1);
-    changed.wait(lock, [&] { return value.load() != seen; });
-    sleepers.fetch_sub(1);
 }
 
 Team::Team(int threads) : size_(threads) {
@@ -45,39 +30,44 @@ Team::Team(int threads) : size_(threads) {
 
 Team::~Team() {
     stopping_ = true;
-    begin_.raise();
+    waiters_.wake();
     for (auto& thread : threads_) thread.join();
 }
 
-void Team::start() {
-    next_.store(0);
-    if (size_ > 1) begin_.raise();
-    job_(context_, 0);
-    barrier();
+void Team::open(size_t phases) {
+    if (phases > phase_count_) {
+        phases_ = std::make_unique<Phase[]>(phases);
+        phase_count_ = phases;
+    }
+    for (size_t i = 0; i < phases; ++i) {
+        phases_[i].next.store(0, std::memory_order_relaxed);
+        phases_[i].done.store(0, std::memory_order_relaxed);
+    }
+    gate_.fetch_add(kTurn);
+    waiters_.wake();
 }
 
-void Team::work(int thread) {
-    for (uint32_t seen = 0;; ++seen) {
-        begin_.wait(seen);
+void Team::close() {
+    gate_.fetch_add(kTurn);
+    waiters_.wait([this] { return inside(gate_.load()) == 0; });
+}
+
+void Team::work(int number) {
+    for (uint32_t seen = 0;;) {
+        uint64_t gate;
+        waiters_.wait([&] {
+            gate = gate_.load();
+            return stopping_ || (is_open(turn_of(gate)) && turn_of(gate) != seen);
+        });
         if (stopping_) return;
-        job_(context_, thread);
-        barrier();
+        // The run may have been closed meanwhile: then this fails, and there is nothing to enter.
+        if (!gate_.compare_exchange_strong(gate, gate + 1)) continue;
+        seen = turn_of(gate);
+        Member member(*this, number);
+        job_(context_, member);
+        gate_.fetch_sub(1);
+        waiters_.wake();
     }
-}
-
-void Team::barrier() {
-    if (size_ == 1) {
-        next_.store(0, std::memory_order_relaxed);
-        return;
-    }
-    uint32_t seen = phase_.value.load(std::memory_order_acquire);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < size_) {
-        phase_.wait(seen);
-        return;
-    }
-    arrived_.store(0, std::memory_order_relaxed);
-    next_.store(0, std::memory_order_relaxed);
-    phase_.raise();
 }
 
 }  // namespace native
