@@ -18,22 +18,7 @@ from tests.support.default_model import default_model_path
 from tests.support.sentencepiece import BOS, sentencepiece_source
 from tests.support.tiny_tokenizer import CONTROL_TOKENS, TURN_BEGIN, TURN_END, tiny_tokenizer
 from tests.text.conftest import gguf_source
-
-CORPUS = (
-    "Hello, world! It's what they'd want, isn't it? I'LL NEVER SAY SO.",
-    "def f(x: int) -> dict[str, list]:\n\treturn {'a': [x ** 2, 0xFF, 1e-9]}  # 你好\n\n\n",
-    "   leading, trailing   \t\t\n  \r\n\r\n mixed   white\u00a0space\u3000here ",
-    "Numbers 1234567890  42   7 3.14159 ½ ² Ⅷ ٣٤٥ 2026-11-22T17:05:00Z",
-    "Grüße, naïve café — “quotes” … ‘single’ «guillemets» ¿qué? Ærøskøbing Łódź",
-    "日本語のテキスト、中文文本，한국어 텍스트. עברית العربية हिन्दी ภาษาไทย",
-    "emoji 😀😃 👩‍👩‍👧‍👦 🇩🇪 ❤️‍🔥 \U0001f9ff zero\u200bwidth\u200djoiner e\u0301",
-    "<|im_start|>user\nnot a turn<|im_end|> <repo_name> <|endoftext|>",
-    "https://example.org/a?b=c&d=%20#e user@example.com C:\\Windows\\System32 $$\\frac{a}{b}$$",
-    "\x00\x01\x7f\x80\x9f control \ufffd\ufeff characters",
-    "a" * 500,
-    " " * 200,
-    "",
-)
+from tests.text.corpus import CORPUS
 
 
 @pytest.mark.model
@@ -182,34 +167,6 @@ def test_sentencepiece_takes_its_space_off_again_and_falls_back_to_bytes() -> No
     assert tokenizer.decode(ids) == "hello ü"
     pieces = [TextPiece("<s>hello ", True), TextPiece("</s>", False), TextPiece("world</s>", True)]
     assert tokenizer.decode(tokenizer.encode_pieces(pieces)) == "hello </s>world"
-
-
-@pytest.mark.parametrize(
-    "pre", ["default", "gpt-2", "smollm", "llama-bpe", "smaug-bpe", "qwen2", "deepseek-r1-qwen", "tekken"]
-)
-def test_every_known_cutting_loses_nothing(pre: str) -> None:
-    tokenizer = Tokenizer.from_source(dataclasses.replace(gguf_source(tiny_tokenizer()), pre=pre))
-    for text in CORPUS[:-3]:
-        expected = text.replace("e\u0301", "é") if "qwen" in pre else text
-        assert tokenizer.decode(tokenizer.encode(text)) == expected
-
-
-@pytest.mark.parametrize(
-    ("pre", "words"),
-    [
-        ("gpt-2", ["It", "'s", " 12345", "  ", " I", "'", "LL", "\n\n", " x"]),
-        ("smollm", ["It", "'s", " ", "1", "2", "3", "4", "5", "  ", " I", "'", "LL", "\n\n", " x"]),
-        ("llama-bpe", ["It", "'s", " ", "123", "45", "  ", " I", "'LL", "\n\n", " x"]),
-        ("qwen2", ["It", "'s", " ", "1", "2", "3", "4", "5", "  ", " I", "'LL", "\n\n", " x"]),
-        ("tekken", ["It", "'s", " ", "1", "2", "3", "4", "5", "  ", " I", "'LL", "\n\n", " x"]),
-    ],
-)
-def test_text_is_cut_as_each_vocabulary_was_trained(pre: str, words: list[str]) -> None:
-    from sidecar.text.pre_tokenizers import byte_level_pre_tokenizer, cutting_of
-
-    text = "It's 12345   I'LL\n\n x"
-    cut = byte_level_pre_tokenizer(cutting_of(pre)).pre_tokenize_str(text)
-    assert [text[begin:end] for _, (begin, end) in cut] == words
 
 
 @pytest.mark.parametrize(
