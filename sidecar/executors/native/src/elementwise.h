@@ -134,23 +134,26 @@ size_t argmax(const float* x, size_t count) {
 }
 
 // Lanes of doubles, which `Simd` does not have: the compiler's own vectors do for adding them up.
-typedef float EightFloats __attribute__((vector_size(32)));
-typedef double EightDoubles __attribute__((vector_size(64)));
+typedef float FourFloats __attribute__((vector_size(16)));
+typedef double FourDoubles __attribute__((vector_size(32)));
 
 template <class Simd>
 void sums(const float* x, float floor, size_t count, double* out) {
     for (size_t begin = 0; begin < count; begin += kChunk) {
-        EightDoubles low = {}, high = {};
+        FourDoubles parts[4] = {};
         size_t end = count - begin < kChunk ? count : begin + kChunk;
         for (size_t i = begin; i < end; i += 16) {
-            EightFloats lanes[2];
-            auto part = load_part<Simd>(x + i, end - i);
-            Simd::store(reinterpret_cast<float*>(lanes), Simd::zero_below(part, part, floor));
-            low += __builtin_convertvector(lanes[0], EightDoubles);
-            high += __builtin_convertvector(lanes[1], EightDoubles);
+            float padded[16];
+            const float* lanes = x + i;
+            if (end - i < 16) Simd::store(padded, load_part<Simd>(x + i, end - i)), lanes = padded;
+            for (size_t part = 0; part < 4; ++part) {
+                FourFloats four;
+                __builtin_memcpy(&four, lanes + 4 * part, sizeof four);
+                parts[part] += __builtin_convertvector(four >= floor ? four : FourFloats{}, FourDoubles);
+            }
         }
-        low += high;
-        *out++ = ((low[0] + low[4]) + (low[2] + low[6])) + ((low[1] + low[5]) + (low[3] + low[7]));
+        parts[0] = (parts[0] + parts[1]) + (parts[2] + parts[3]);
+        *out++ = (parts[0][0] + parts[0][1]) + (parts[0][2] + parts[0][3]);
     }
 }
 
