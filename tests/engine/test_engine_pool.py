@@ -23,10 +23,10 @@ from sidecar.errors import (
     OutOfMemory,
     ShuttingDown,
 )
-from sidecar.executors.base import ConversionProgress, ConvertedModel, MemoryEstimate
+from sidecar.executors.base import ConversionProgress, ConvertedModel, ExecutorOptions, MemoryEstimate
 from sidecar.executors.scripted import ScriptedExecutor
 from sidecar.generation import FinishReason, GenerationParams, InferenceRequest
-from sidecar.models.config import ModelConfig
+from sidecar.models.source import ModelSource
 from tests.support.scripted import DEADLINE, Gate, scripted_config
 
 MIB = 2**20
@@ -81,16 +81,18 @@ class Loads:
         self.error: Exception | None = None
         self.weights_bytes = 0
 
-    def quantizations(self, config: ModelConfig) -> tuple[str, ...]:
+    def quantizations(self, source: ModelSource) -> tuple[str, ...]:
         return ("float32",)
 
     def needs_conversion(self, *_: object) -> bool:
         return False
 
-    def memory_estimate(self, config: ModelConfig, quantization: str) -> MemoryEstimate:
+    def memory_estimate(
+        self, source: ModelSource, quantization: str, options: ExecutorOptions
+    ) -> MemoryEstimate:
         return MemoryEstimate(self.weights_bytes, bytes_per_block=MIB, overhead_bytes=0)
 
-    def create(self, device: str, threads: int | None) -> HeldExecutor:
+    def create(self, options: ExecutorOptions) -> HeldExecutor:
         return HeldExecutor(self)
 
 
