@@ -228,6 +228,7 @@ def _run(serve: Coroutine[Any, Any, int], log: LogStream) -> int:
 def _engine_config(settings: Settings) -> EngineConfig:
     return EngineConfig(
         device=settings.device,
+        kernel_path=settings.kernel_path,
         threads=settings.threads,
         executor=settings.executor or "auto",
         memory_budget_bytes=settings.memory_budget,

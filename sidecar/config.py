@@ -57,6 +57,8 @@ class Settings:
     """Bytes for weights and cache of all models; None: three quarters of what is available at a load."""
     threads: int | None = None
     device: str = "auto"
+    kernel_path: str = "auto"
+    """Instruction set of the native executor; `sidecar doctor` lists them."""
     log_level: str = "info"
     debug_socket: bool = False
     executor: str | None = None
@@ -96,6 +98,7 @@ class Settings:
             memory_budget=_positive(options, "memory_budget"),
             threads=_positive(options, "threads"),
             device=_string(options, "device") or "auto",
+            kernel_path=_string(options, "kernel_path") or "auto",
             log_level=log_level,
             debug_socket=debug_socket,
             executor=_string(options, "executor"),

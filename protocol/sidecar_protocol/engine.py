@@ -39,6 +39,7 @@ class ModelStats(Result):
     name: str
     executor: str
     device: str
+    kernel_path: str
     quantization: str
     running: int
     waiting: int

@@ -34,6 +34,7 @@ class ModelStatus(Result):
     error: str | None = None
     executor: str | None = None
     device: str | None = None
+    kernel_path: str | None = None
     quantization: str | None = None
     context_length: int | None = None
     parameters: int | None = None

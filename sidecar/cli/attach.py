@@ -48,10 +48,11 @@ def add_start_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--cache-dir", metavar="DIR", type=Path, help="where converted models are kept")
     group.add_argument("--threads", metavar="N", type=int, help="threads to compute with")
     group.add_argument("--device", help="auto, cpu, cuda …")
+    group.add_argument("--executor", help="native or torch")
+    group.add_argument("--kernel-path", metavar="NAME", help="instruction set; `sidecar doctor` lists them")
     group.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], help="what the engine logs"
     )
-    group.add_argument("--executor", help=argparse.SUPPRESS)
 
 
 def start_options(arguments: argparse.Namespace) -> dict[str, object]:
@@ -61,6 +62,7 @@ def start_options(arguments: argparse.Namespace) -> dict[str, object]:
         "cache_dir": str(arguments.cache_dir.absolute()) if arguments.cache_dir is not None else None,
         "threads": arguments.threads,
         "device": arguments.device,
+        "kernel_path": arguments.kernel_path,
         "log_level": arguments.log_level,
         "executor": arguments.executor,
     }

@@ -6,7 +6,7 @@ import sys
 from sidecar.cli import model_cache
 from sidecar.cli.attach import add_engine_arguments, attach_engine, open_engine
 from sidecar.cli.exit_codes import OK
-from sidecar.cli.output import LoadingBar, bytes_text, note, out, print_json, printable
+from sidecar.cli.output import LoadingBar, bytes_text, executor_text, note, out, print_json, printable
 from sidecar_protocol.models import ModelStatus
 
 EXAMPLES = """\
@@ -102,7 +102,7 @@ def unload_model(arguments: argparse.Namespace) -> int:
 def describe(status: ModelStatus) -> str:
     """A loaded model in one line."""
     return printable(
-        f"{status.name}: {status.state} · {status.executor} on {status.device} · {status.quantization} · "
+        f"{status.name}: {status.state} · {executor_text(status)} · {status.quantization} · "
         f"context of {status.context_length} tokens",
         sys.stdout.isatty(),
     )

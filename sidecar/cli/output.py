@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from sidecar_protocol.common import LoadingEvent
+from sidecar_protocol.engine import ModelStats
+from sidecar_protocol.models import ModelStatus
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -102,6 +104,12 @@ class LoadingBar:
 def leave_stdout() -> None:
     """The reader of stdout is gone: what is still buffered goes nowhere, without a complaint at the exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def executor_text(status: ModelStatus | ModelStats) -> str:
+    """What a model runs on."""
+    path = f" with {status.kernel_path}" if status.kernel_path else ""
+    return f"{status.executor} on {status.device}{path}"
 
 
 def bytes_text(count: int) -> str:

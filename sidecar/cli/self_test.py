@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from sidecar.cli.attach import CLI_APP_ID, own_command
 from sidecar.cli.checks import Check
-from sidecar.cli.output import LoadingBar, bytes_text
+from sidecar.cli.output import LoadingBar, bytes_text, executor_text
 from sidecar_client import EngineError, SyncEngine
 from sidecar_client.discovery import process_lives
 
@@ -45,7 +45,7 @@ def _load(engine: SyncEngine, model: str) -> Check:
         status = stream.result()
     return Check(
         "load",
-        f"{status.name} in {time.monotonic() - began:.1f} s: {status.executor} on {status.device}, "
+        f"{status.name} in {time.monotonic() - began:.1f} s: {executor_text(status)}, "
         f"{status.quantization}, context of {status.context_length} tokens",
     )
 

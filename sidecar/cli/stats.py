@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.cli.attach import add_engine_arguments, attach_engine
 from sidecar.cli.exit_codes import OK
-from sidecar.cli.output import bytes_text, out, print_json, print_json_line, printable
+from sidecar.cli.output import bytes_text, executor_text, out, print_json, print_json_line, printable
 from sidecar_client import SyncEngine
 from sidecar_protocol.engine import EngineStats
 
@@ -86,7 +86,7 @@ def describe(stats: EngineStats) -> "Group":
     for model in stats.models:
         table.add_row(
             Text(printable(model.name, True), style="bold"),
-            f"{model.executor} {model.device} {model.quantization}",
+            f"{executor_text(model)}, {model.quantization}",
             str(model.running),
             str(model.waiting),
             str(model.prompt_tokens),

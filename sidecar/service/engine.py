@@ -128,6 +128,7 @@ def _model_stats(status: PoolStatus) -> ModelStats:
         name=status.name,
         executor=info.executor,
         device=info.device,
+        kernel_path=info.kernel_path,
         quantization=info.quantization,
         running=stats.running,
         waiting=stats.waiting,

@@ -68,6 +68,7 @@ def _status(status: PoolStatus) -> ModelStatus:
         error=None if status.error is None else status.error.message,
         executor=None if info is None else info.executor,
         device=None if info is None else info.device,
+        kernel_path=None if info is None else info.kernel_path,
         quantization=None if info is None else info.quantization,
         context_length=None if info is None else info.context_length,
         parameters=None if info is None else info.parameter_count,
