@@ -16,10 +16,12 @@ LIVE_COPIES = 3
 def memory_estimate(config: ModelConfig, quantization: str) -> MemoryEstimate:
     """See ExecutorKind.memory_estimate. Under "int4" the file's layers are taken to have 4 bits."""
     weights = 0
+    vector_elements = config.parameter_count
     for matrix in model_layout(config).matrices:
         specs = usual_format(matrix, quantization).tensors(matrix.rows, matrix.columns)
         weights += sum(spec.byte_count for spec in specs.values())
-    weights += 4 * config.hidden_size * (2 * config.num_layers + 1)
+        vector_elements -= matrix.rows * matrix.columns
+    weights += 4 * vector_elements
     widest = max(2 * config.intermediate_size, 3 * config.hidden_size)
     overhead = 4 * LIVE_COPIES * (STEP_TOKENS * widest + STEP_SAMPLES * config.vocab_size)
     return MemoryEstimate(

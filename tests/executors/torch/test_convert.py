@@ -110,6 +110,16 @@ def test_the_file_is_safetensors_with_aligned_tensors(tmp_path: Path) -> None:
     assert tensors["layers.1.qkv.0.scale"].shape == (128,)
 
 
+def test_floats_of_a_mapped_file_are_quantized_and_left_as_they_are(tmp_path: Path) -> None:
+    source = open_model(write_tiny_llama_folder(tmp_path / "floats"))
+    before = bytes(source.tensors["model.layers.0.mlp.up_proj.weight"].data)
+    wanted = row(TOKENS, samples=len(TOKENS))
+    exact = logits_of(load_executor(source, "float32", tmp_path), wanted)
+    quantized = logits_of(load_executor(source, "int8", tmp_path), wanted)
+    assert 0 < float((quantized - exact).abs().mean()) < 0.05 * float(exact.std())
+    assert bytes(source.tensors["model.layers.0.mlp.up_proj.weight"].data) == before
+
+
 def test_a_full_disk_is_an_error_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int, offset: int, size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

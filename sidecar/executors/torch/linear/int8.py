@@ -47,7 +47,7 @@ class Int8Format:
             rows = slice(row + begin, row + begin + len(chunk))
             scale = chunk.abs().amax(dim=-1, keepdim=True).div_(WEIGHT_LEVELS)
             scale.clamp_(min=torch.finfo(torch.float32).tiny)
-            target["weight"][rows] = chunk.div_(scale).round_().to(torch.int8)
+            target["weight"][rows] = chunk.div(scale).round_().to(torch.int8)
             target["scale"][rows] = scale[:, 0]
 
     def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None, workspace: Workspace) -> Table:
