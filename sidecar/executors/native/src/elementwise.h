@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels.h"
+#include "unroll.h"
 
 namespace native {
 
@@ -109,8 +110,10 @@ inline float largest_of(const float* x, size_t count) {
     auto lowest = Simd::set(-__builtin_inff());
     typename Simd::F parts[4] = {lowest, lowest, lowest, lowest};
     size_t i = 0;
-    for (; i + 64 <= count; i += 64)
+    for (; i + 64 <= count; i += 64) {
+        NATIVE_UNROLL
         for (size_t part = 0; part < 4; ++part) parts[part] = Simd::max(parts[part], Simd::load(x + i + 16 * part));
+    }
     for (; i < count; i += 16) parts[0] = Simd::max(parts[0], load_part<Simd>(x + i, count - i, -__builtin_inff()));
     return Simd::largest(Simd::max(Simd::max(parts[0], parts[1]), Simd::max(parts[2], parts[3])));
 }
@@ -133,8 +136,9 @@ size_t argmax(const float* x, size_t count) {
     return place < count ? place : 0;
 }
 
-// Lanes of doubles, which `Simd` does not have: the compiler's own vectors do for adding them up.
+// Lanes of doubles and of bits, which `Simd` does not have: the compiler's own vectors do for these.
 typedef float FourFloats __attribute__((vector_size(16)));
+typedef int32_t FourInts __attribute__((vector_size(16)));
 typedef double FourDoubles __attribute__((vector_size(32)));
 
 template <class Simd>
@@ -146,6 +150,7 @@ void sums(const float* x, float floor, size_t count, double* out) {
             float padded[16];
             const float* lanes = x + i;
             if (end - i < 16) Simd::store(padded, load_part<Simd>(x + i, end - i)), lanes = padded;
+            NATIVE_UNROLL
             for (size_t part = 0; part < 4; ++part) {
                 FourFloats four;
                 __builtin_memcpy(&four, lanes + 4 * part, sizeof four);
@@ -159,10 +164,21 @@ void sums(const float* x, float floor, size_t count, double* out) {
 
 template <class Simd>
 void mask(float* x, const uint32_t* allowed, size_t count) {
+    const FourInts bits[2] = {{1, 2, 4, 8}, {16, 32, 64, 128}};
+    const FourInts forbidden = FourInts{} + int32_t(0xff800000);  // minus infinity
     size_t i = 0;
-    for (; i + 32 <= count; i += 32, ++allowed)
-        for (uint32_t bit = 0; bit < 32; ++bit) x[i + bit] = *allowed >> bit & 1 ? x[i + bit] : -__builtin_inff();
-    for (uint32_t bit = 0; i < count; ++i, ++bit) x[i] = *allowed >> bit & 1 ? x[i] : -__builtin_inff();
+    for (; i + 8 <= count; i += 8) {
+        int32_t eight = int32_t(allowed[i / 32] >> i % 32);
+        NATIVE_UNROLL
+        for (size_t half = 0; half < 2; ++half) {
+            FourInts four, is_allowed = (bits[half] & eight) != 0;
+            __builtin_memcpy(&four, x + i + 4 * half, sizeof four);
+            four = (four & is_allowed) | (forbidden & ~is_allowed);
+            __builtin_memcpy(x + i + 4 * half, &four, sizeof four);
+        }
+    }
+    for (; i < count; ++i)
+        if (!(allowed[i / 32] >> i % 32 & 1)) x[i] = -__builtin_inff();
 }
 
 template <class Simd>
@@ -180,9 +196,11 @@ bool all_finite(const float* x, size_t count) {
     auto zero = Simd::zero();
     typename Simd::F parts[4] = {zero, zero, zero, zero};
     size_t i = 0;
-    for (; i + 64 <= count; i += 64)
+    for (; i + 64 <= count; i += 64) {
+        NATIVE_UNROLL
         for (size_t part = 0; part < 4; ++part)
             parts[part] = Simd::fma(Simd::load(x + i + 16 * part), zero, parts[part]);
+    }
     for (; i < count; i += 16) parts[0] = Simd::fma(load_part<Simd>(x + i, count - i), zero, parts[0]);
     return Simd::sum(Simd::add(Simd::add(parts[0], parts[1]), Simd::add(parts[2], parts[3]))) == 0.0f;
 }
