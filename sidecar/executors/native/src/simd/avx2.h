@@ -8,6 +8,9 @@
 
 namespace native {
 
+// Nameless, so that everything made of it is this file's own: one path's code never stands for another's.
+namespace {
+
 // What AVX2 lacks: the product of 4 unsigned codes and 4 signed activations, summed to 32 bits.
 struct PlainDot {
     static constexpr const char* name = "avx2";
@@ -180,5 +183,7 @@ struct Avx2 {
         return _mm256_castsi256_ps(_mm256_andnot_si256(before, below));
     }
 };
+
+}  // namespace
 
 }  // namespace native

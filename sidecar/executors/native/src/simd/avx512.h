@@ -8,6 +8,9 @@
 
 namespace native {
 
+// Nameless, so that everything made of it is this file's own: one path's code never stands for another's.
+namespace {
+
 struct Avx512 {
     using F = __m512;
     using I = __m512i;
@@ -93,5 +96,7 @@ struct Avx512 {
     }
     static I dot_biased(I sum, B codes, const int8_t* activations) { return dot(sum, codes, activations); }
 };
+
+}  // namespace
 
 }  // namespace native

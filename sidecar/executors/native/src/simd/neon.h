@@ -8,6 +8,9 @@
 
 namespace native {
 
+// Nameless, so that everything made of it is this file's own: one path's code never stands for another's.
+namespace {
+
 struct Neon {
     struct F { float32x4_t part[4]; };
     struct I { int32x4_t part[4]; };
@@ -125,5 +128,7 @@ struct Neon {
         return dot(sum, weights, activations);
     }
 };
+
+}  // namespace
 
 }  // namespace native

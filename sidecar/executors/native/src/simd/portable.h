@@ -13,6 +13,9 @@
 
 namespace native {
 
+// Nameless, so that everything made of it is this file's own: one path's code never stands for another's.
+namespace {
+
 struct Portable {
     typedef float Floats __attribute__((vector_size(16)));
     typedef int32_t Ints __attribute__((vector_size(16)));
@@ -180,5 +183,7 @@ struct Portable {
   private:
     static Floats larger(Floats a, Floats b) { return choose(a > b, a, b); }
 };
+
+}  // namespace
 
 }  // namespace native
