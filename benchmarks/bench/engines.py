@@ -35,7 +35,7 @@ def open_sidecar(data_dir: Path, *, cache_dir: Path | None = None, executor: str
 
 def open_direct() -> ContestantProcess:
     """The library with the model loaded and the sidecar's settings, in a process that measures on request."""
-    process = ContestantProcess(OURS.ensure(), "benchmarks.peers.sidecar_peer", "direct")
+    process = ContestantProcess(OURS.command("benchmarks.peers.sidecar_peer"), "direct")
     options = {"executor": "auto", "quantization": "auto", "threads": usable_cores()}
     process.load(Path(MODEL), options, [])
     return process

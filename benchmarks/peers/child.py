@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.folders import PROJECT_DIR, RESULTS_DIR
-from benchmarks.peers.cases import Case
+from benchmarks.peers.cases import Case, prompts_of
 from benchmarks.peers.wire import Measurement
 
 ANSWER_SECONDS = 900.0
@@ -23,17 +23,19 @@ class ContestantFailed(Exception):
 class ContestantProcess:
     """One contestant, running. Raises ContestantFailed from every call."""
 
-    def __init__(self, python: Path, module: str, name: str) -> None:
+    def __init__(self, command: Sequence[str], name: str, variables: Mapping[str, str] | None = None) -> None:
         self._name = name
+        self._vocabulary = 0
         RESULTS_DIR.mkdir(parents=True, exist_ok=True)
         self._log = RESULTS_DIR / f"{''.join(c if c.isalnum() else '-' for c in name)}.log"
         self._log_file = self._log.open("w")
         self._process = subprocess.Popen(
-            [str(python), "-m", module],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log_file,
             cwd=PROJECT_DIR,
+            env=variables,
             text=True,
             encoding="utf-8",
         )
@@ -41,8 +43,8 @@ class ContestantProcess:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def load(self, model: Path, options: Mapping[str, object], cases: Sequence[Case]) -> tuple[str, float]:
-        """Load a model: what the engine calls itself, and the seconds it took."""
+    def load(self, model: Path, options: Mapping[str, object], cases: Sequence[Case]) -> str:
+        """Load a model; returns what the engine calls itself."""
         answer = self._ask(
             {
                 "do": "load",
@@ -51,7 +53,8 @@ class ContestantProcess:
                 "cases": [case.to_json() for case in cases],
             }
         )
-        return str(answer["engine"]), float(answer["seconds"])
+        self._vocabulary = int(answer["vocabulary"])
+        return str(answer["engine"])
 
     def greedy(self, prompt: Sequence[int], count: int) -> list[int]:
         """The first tokens of the greedy continuation."""
@@ -62,8 +65,18 @@ class ContestantProcess:
 
     def measure(self, case: Case, round_number: int) -> Measurement:
         """One case, once."""
-        answer = self._ask({"do": "measure", "case": case.to_json(), "round": round_number})
-        return Measurement(int(answer["tokens"]), float(answer["seconds"]), str(answer["settings"]))
+        prompts = prompts_of(case, round_number, self._vocabulary)
+        answer = self._ask({"do": "measure", "case": case.to_json(), "prompts": prompts})
+        return Measurement(
+            int(answer["tokens"]),
+            float(answer["seconds"]),
+            str(answer["settings"]),
+            float(answer["longest_gap"]),
+        )
+
+    def score(self, windows: Sequence[Sequence[int]]) -> float:
+        """The summed negative log-likelihood of texts, each but for its first token."""
+        return float(self._ask({"do": "score", "windows": windows})["loss"])
 
     def peak_bytes(self) -> int:
         """The most memory the process has had."""

@@ -1,5 +1,9 @@
-"""A Llama GGUF file as a transformers model, every weight dequantized once."""
+"""A Llama GGUF file as a transformers model, every weight dequantized once.
 
+`… gguf_weights SOURCE TARGET` writes it as a folder of bfloat16 safetensors.
+"""
+
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,13 @@ def load_transformers_model(path: Path, dtype: torch.dtype) -> LlamaForCausalLM:
     return model.eval()
 
 
+def write_safetensors(source: Path, target: Path) -> None:
+    """Weights and config; the folder appears under its name once it is complete."""
+    unfinished = target.with_suffix(".unfinished")
+    load_transformers_model(source, torch.bfloat16).save_pretrained(unfinished)
+    unfinished.replace(target)
+
+
 def _transformers_config(config: ModelConfig) -> LlamaConfig:
     return LlamaConfig(
         vocab_size=config.vocab_size,
@@ -58,3 +69,7 @@ def _dequantized(tensor: Any, config: ModelConfig) -> np.ndarray:
             pairs = weight.reshape(count, config.head_dim // 2, 2, weight.shape[-1])
             weight = np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(weight.shape)
     return weight
+
+
+if __name__ == "__main__":
+    write_safetensors(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,22 +1,23 @@
 """What driver and contestant say to each other: one JSON object a line on stdin and stdout.
 
-    {"do": "load", "model": PATH, "options": {…}, "cases": […]}  →  {"engine": "…", "seconds": 1.2}
-    {"do": "greedy", "prompt": [ids], "count": 16}    →  {"tokens": [ids]}
-    {"do": "measure", "case": {…}, "round": 0}        →  {"tokens": 192, "seconds": 1.5, "settings": "…"}
-    {"do": "memory"}                                  →  {"peak_bytes": 1234}
+    {"do": "load", "model": PATH, "options": {…}, "cases": […]}  →  {"engine": "…", "vocabulary": 49152}
+    {"do": "greedy", "prompt": [ids], "count": 16}        →  {"tokens": [ids]}
+    {"do": "measure", "case": {…}, "prompts": [[ids], …]} →  {"tokens": 192, "seconds": 1.5,
+                                                              "longest_gap": 0, "settings": "…"}
+    {"do": "score", "windows": [[ids], …]}                →  {"loss": 1234.5}
+    {"do": "memory"}                                      →  {"peak_bytes": 1234}
 
 Anything may be answered by {"error": "…"}: what the contestant foresees that it
 cannot do. Whatever it does not foresee ends it, with a traceback on stderr.
 Otherwise it ends with its stdin.
-This side is the contestant's. Standard library alone.
+This side is the contestant's, for those in Python. Standard library alone.
 """
 
 import json
 import os
 import sys
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -29,24 +30,35 @@ class CannotMeasure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """`tokens` took `seconds`; `settings` says what the contestant chose for this case."""
+    """`tokens` took `seconds`; `settings` says what the contestant chose for this case.
+
+    Of an arrival `seconds` is the newcomer's time to its first token, and
+    `longest_gap` the most seconds that any other stream waited for a token.
+    """
 
     tokens: int
     seconds: float
     settings: str = ""
+    longest_gap: float = 0.0
 
 
 class Contestant(Protocol):
     """An engine that can be measured. Every call may raise CannotMeasure."""
 
-    def load(self, model: Path, options: Mapping[str, object], cases: Sequence[Case]) -> str:
-        """Bring the model into memory and get ready for the cases; returns what the engine calls itself."""
+    def load(self, model: Path, options: Mapping[str, object], cases: Sequence[Case]) -> tuple[str, int]:
+        """Bring the model into memory and get ready for the cases.
+
+        Returns what the engine calls itself, and how many tokens the vocabulary has.
+        """
 
     def greedy(self, prompt: Sequence[int], count: int) -> list[int]:
         """The first `count` tokens of the greedy continuation."""
 
-    def measure(self, case: Case, round_number: int) -> Measurement:
-        """Run one case once."""
+    def measure(self, case: Case, prompts: Sequence[Sequence[int]]) -> Measurement:
+        """Run one case once. Engines that copy caches may run all streams on the first prompt."""
+
+    def score(self, windows: Sequence[Sequence[int]]) -> float:
+        """The sum of -log p(token | the window's tokens before it), natural, but for each window's first."""
 
 
 def serve(contestant: Contestant) -> None:
@@ -83,18 +95,16 @@ def peak_memory() -> int:
 def _answer(contestant: Contestant, request: Mapping[str, object]) -> dict[str, object]:
     match request:
         case {"do": "load", "model": str(model), "options": dict(options), "cases": list(cases)}:
-            started = time.perf_counter()
-            engine = contestant.load(Path(model), options, [Case.from_json(case) for case in cases])
-            return {"engine": engine, "seconds": time.perf_counter() - started}
+            engine, vocabulary = contestant.load(
+                Path(model), options, [Case.from_json(case) for case in cases]
+            )
+            return {"engine": engine, "vocabulary": vocabulary}
         case {"do": "greedy", "prompt": list(prompt), "count": int(count)}:
             return {"tokens": contestant.greedy(prompt, count)}
-        case {"do": "measure", "case": dict(case), "round": int(round_number)}:
-            measurement = contestant.measure(Case.from_json(case), round_number)
-            return {
-                "tokens": measurement.tokens,
-                "seconds": measurement.seconds,
-                "settings": measurement.settings,
-            }
+        case {"do": "measure", "case": dict(case), "prompts": list(prompts)}:
+            return asdict(contestant.measure(Case.from_json(case), prompts))
+        case {"do": "score", "windows": list(windows)}:
+            return {"loss": contestant.score(windows)}
         case {"do": "memory"}:
             return {"peak_bytes": peak_memory()}
         case _:

@@ -2,19 +2,36 @@
 
 import io
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from benchmarks.machine import this_machine
-from benchmarks.peers.cases import Case, cache_tokens, decode, prefill, random_prompt
+from benchmarks.peers import __main__ as command
+from benchmarks.peers.cases import (
+    Case,
+    arrival,
+    cache_tokens,
+    decode,
+    left_out,
+    prefill,
+    prompts_of,
+    random_prompt,
+)
 from benchmarks.peers.child import ContestantFailed, ContestantProcess
 from benchmarks.peers.contestants import OUR_NAME, Contestant, Goals
-from benchmarks.peers.environment import OURS, Environment
-from benchmarks.peers.model_files import ModelFile
+from benchmarks.peers.environment import (
+    OURS,
+    Environment,
+    EnvironmentFailed,
+    NodeEnvironment,
+    run_installer,
+)
+from benchmarks.peers.model_files import ModelFile, in_weights, make_file
 from benchmarks.peers.report import EXACT_NAME, report
-from benchmarks.peers.results import PeerResults
+from benchmarks.peers.results import PeerResults, load_results
 from benchmarks.peers.rounds import Entry, run_rounds
 from benchmarks.peers.wire import serve_lines
 from tests.support.fake_contestant import FakeContestant
@@ -28,6 +45,7 @@ def quick_and_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Logs go to a folder of the test's own; nobody waits to see how busy the machine is."""
     monkeypatch.setattr("benchmarks.peers.rounds.other_load_percent", lambda: 3.0)
     monkeypatch.setattr("benchmarks.peers.child.RESULTS_DIR", tmp_path)
+    monkeypatch.setattr("benchmarks.peers.results.RESULTS_DIR", tmp_path)
 
 
 @pytest.fixture
@@ -37,11 +55,26 @@ def model(tmp_path: Path) -> ModelFile:
     return ModelFile(path, "Q4_1")
 
 
-def run(model: ModelFile, cases: Sequence[Case], *, rounds: int, reload: bool = False) -> PeerResults:
-    results = PeerResults("fake", this_machine(), 2, rounds, False, [], [], [])
-    names = (OUR_NAME, "other")
-    entries = [Entry(Contestant(name, FAKE, options={"speed": "fast"}), model) for name in names]
-    run_rounds(results, entries, cases, [5, 7], reload=reload, report=lambda _: None)
+def empty_results(*, rounds: int = 1, quick: bool = False) -> PeerResults:
+    return PeerResults("fake", this_machine(), 2, rounds, quick, [], [], [])
+
+
+def run(
+    model: ModelFile,
+    cases: Sequence[Case],
+    *,
+    rounds: int,
+    reload: bool = False,
+    windows: Sequence[Sequence[int]] = (),
+) -> PeerResults:
+    results = empty_results(rounds=rounds)
+    options = {"speed": "fast"}
+    entries = [
+        Entry(Contestant(OUR_NAME, FAKE, options=options), model),
+        Entry(Contestant("other", FAKE, options=options), model),
+        Entry(Contestant("exact", FAKE, options=options, reference=True), model),
+    ]
+    run_rounds(results, entries, cases, [5, 7], windows, reload=reload, report=lambda _: None)
     return results
 
 
@@ -49,20 +82,45 @@ def run(model: ModelFile, cases: Sequence[Case], *, rounds: int, reload: bool = 
 def test_every_contestant_is_measured_once_a_round(model: ModelFile, reload: bool) -> None:
     results = run(model, [EASY, prefill(32, 2)], rounds=2, reload=reload)
     for case in results.cases:
-        assert case.tokens_per_second == {OUR_NAME: [100.0, 200.0], "other": [100.0, 200.0]}
+        assert case.tokens_per_second == {OUR_NAME: [100.0, 100.0], "other": [100.0, 100.0]}
         assert case.settings["other"] == "as ever"
     other = results.contestant("other")
     assert other.engine == "fake fast, 2 threads, 0 cases"
     assert other.greedy_tokens == [7] * 32
     assert len(other.load_seconds) == len(other.peak_bytes) == 2
+    assert all(
+        first > load for first, load in zip(other.first_token_seconds, other.load_seconds, strict=True)
+    )
     assert not other.failures
+    assert results.contestant("exact").greedy_tokens == [7] * 32
+
+
+def test_an_arrival_has_waiting_times_instead_of_a_speed(model: ModelFile) -> None:
+    [result] = run(model, [arrival(8, 512)], rounds=2).cases
+    assert result.first_token_seconds == {OUR_NAME: [5.12, 5.12], "other": [5.12, 5.12]}
+    assert result.longest_gap_seconds["other"] == [0.5, 0.5]
+    assert not result.tokens_per_second
+
+
+def test_perplexity_is_taken_of_the_same_windows(model: ModelFile) -> None:
+    results = run(model, [], rounds=1, windows=[[5] * 9, [6] * 5])
+    assert results.perplexity_tokens == 12
+    assert [outcome.perplexity for outcome in results.contestants] == pytest.approx([20.0] * 3)
+
+
+def test_who_cannot_score_a_text_is_measured_all_the_same(model: ModelFile) -> None:
+    results = run(model, [EASY], rounds=1, windows=[[0, 1]])
+    other = results.contestant("other")
+    assert other.perplexity is None
+    assert "token 0 has no probability" in other.failures[0]
+    assert results.cases[0].tokens_per_second["other"] == [100.0]
 
 
 def test_a_case_that_fails_is_named_and_the_others_go_on(model: ModelFile) -> None:
     results = run(model, [TOO_MANY, EASY], rounds=2)
     too_many, easy = results.cases
     assert too_many.tokens_per_second == {}
-    assert easy.tokens_per_second["other"] == [100.0, 200.0]
+    assert easy.tokens_per_second["other"] == [100.0, 100.0]
     [failure] = results.contestant("other").failures
     assert "8 streams are too many" in failure
     assert TOO_MANY.name in failure
@@ -77,11 +135,10 @@ def test_a_contestant_that_dies_is_named_and_its_log_kept(model: ModelFile, tmp_
 
 
 def test_what_a_library_prints_is_no_answer(model: ModelFile, tmp_path: Path) -> None:
-    process = ContestantProcess(OURS.ensure(), FAKE, "talker")
+    process = ContestantProcess(OURS.command(FAKE), "talker")
     try:
-        engine, seconds = process.load(model.path, {"speed": "slow", "threads": 1}, [EASY])
+        engine = process.load(model.path, {"speed": "slow", "threads": 1}, [EASY])
         assert engine == "fake slow, 1 threads, 1 cases"
-        assert 0 <= seconds < 60
         with pytest.raises(ContestantFailed, match=r"talker: there is no .*missing\.gguf"):
             process.load(model.path.with_name("missing.gguf"), {}, [])
         assert process.greedy([3], 2) == [3, 3]
@@ -113,6 +170,28 @@ def test_prompts_are_the_same_for_the_same_name_and_within_the_vocabulary() -> N
     assert all(256 <= token < 512 for token in prompt)
 
 
+def test_a_longer_prompt_begins_with_the_shorter_one() -> None:
+    assert random_prompt(200, 512, name="stream 0")[:64] == random_prompt(64, 512, name="stream 0")
+
+
+def test_streams_keep_their_prompts_and_what_is_timed_is_new() -> None:
+    assert prompts_of(decode(8, 64, 4), 0, 512) == prompts_of(decode(8, 64, 9), 3, 512)
+    assert prompts_of(arrival(8, 512), 0, 512)[:-1] == prompts_of(decode(8, 64, 4), 0, 512)
+    newcomers = [prompts_of(arrival(8, 512), number, 512)[-1] for number in (0, 1)]
+    prefills = [
+        prompt
+        for number in (0, 1)
+        for case in (prefill(32, 2), prefill(512, 2))
+        for prompt in prompts_of(case, number, 512)
+    ]
+    beginnings = {tuple(prompt[:16]) for prompt in (*newcomers, *prefills)}
+    assert len(beginnings) == 10
+
+
+def test_cases_that_are_not_measured_are_named() -> None:
+    assert left_out([decode(1, 64, 8)], [decode(1, 64, 192), prefill(4000, 1)]) == ["prefill 4,000 tokens"]
+
+
 def test_cache_holds_every_prompt_at_once() -> None:
     cases = [decode(8, 64, 16), prefill(4000, 1)]
     assert cache_tokens(cases) > 8 * (64 + 16) + 4000
@@ -120,18 +199,67 @@ def test_cache_holds_every_prompt_at_once() -> None:
 
 
 def test_report_says_ratio_goal_and_agreement(model: ModelFile) -> None:
-    results = run(model, [EASY], rounds=1)
+    results = run(model, [EASY, arrival(8, 512)], rounds=1, windows=[[5] * 9])
     results.cases[0].tokens_per_second[OUR_NAME] = [250.0]
     results.contestant("other").greedy_tokens = [7, 7, 1, *[7] * 29]
     results.other_load_percent = [50.0]
+    results.left_out = ["prefill 4,000 tokens"]
     assert "first tokens equal" not in report(results, {})
-    results.contestant(OUR_NAME).name = EXACT_NAME
+    results.contestant("exact").name = EXACT_NAME
     contestants = {"other": Contestant("other", FAKE, goals=Goals(2.0, 3.0, 4.0))}
-    text = report(results, contestants)
+    text = " ".join(report(results, contestants).split())
     assert "2.50× (2.50–2.50), goal 2×" in text
     assert "2 of 32" in text
     assert "do not trust these numbers" in text
     assert results.machine.processor in text
+    assert "| 5.12 s |" in text
+    assert "perplexity of 8 tokens" in text
+    assert "| 20.00 |" in text
+    assert "- not asked for in this run: prefill 4,000 tokens" in text
+
+
+def test_what_is_no_whole_run_is_kept_apart() -> None:
+    whole = empty_results()
+    whole.save()
+    for partial in (empty_results(quick=True), empty_results()):
+        partial.left_out = ["prefill 4,000 tokens"]
+        partial.rounds = 9
+        assert partial.save().stem in ("peers-fake-quick", "peers-fake-part")
+    kept = load_results("fake")
+    assert kept is not None
+    assert kept.rounds == whole.rounds
+
+
+def test_who_cannot_be_installed_is_named_with_the_reason(
+    model: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.peers.environment.shutil.which", lambda _: None)
+    absent = Contestant("node", "peer.mjs", NodeEnvironment(tmp_path / "node", "engine", "1.0", {}))
+    results = empty_results()
+    entries = command.prepare([Contestant(OUR_NAME, FAKE), absent], model, results)
+    assert [entry.name for entry in entries] == [OUR_NAME]
+    [outcome] = results.contestants
+    assert outcome.failures == ["Node.js with npm is not on PATH"]
+    results.other_load_percent = [0.0]
+    assert "- node: Node.js with npm is not on PATH" in report(results, {})
+
+
+def test_an_installer_that_fails_says_why(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import sys; sys.exit('looking\\nERROR: there is no such package')"]
+    with pytest.raises(EnvironmentFailed, match="ERROR: there is no such package"):
+        run_installer(command, tmp_path)
+
+
+def test_weights_are_made_once_and_say_why_they_cannot_be(model: ModelFile, tmp_path: Path) -> None:
+    assert in_weights(model, None) is model
+    copy = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])"
+    target = tmp_path / "copy.gguf"
+    make_file([sys.executable, "-c", copy], model, target)
+    assert target.read_bytes() == b"GGUF"
+    refuse = [sys.executable, "-c", "import sys; sys.exit('no such type: ' + sys.argv[3])"]
+    make_file(refuse, model, target, "Q9")
+    with pytest.raises(EnvironmentFailed, match=r"other\.gguf could not be made: no such type: Q9"):
+        make_file(refuse, model, tmp_path / "other.gguf", "Q9")
 
 
 @pytest.mark.parametrize(
@@ -142,14 +270,15 @@ def test_report_says_ratio_goal_and_agreement(model: ModelFile) -> None:
         (prefill(32, 1), 3.0),
         (decode(1, 4096, 8), 4.0),
         (decode(1, 1024, 8), 1.0),
+        (arrival(8, 512), None),
     ],
 )
-def test_each_case_has_its_goal(case: Case, goal: float) -> None:
+def test_each_case_has_its_goal(case: Case, goal: float | None) -> None:
     assert Goals(1.0, 2.0, 3.0, 4.0).of(case) == goal
 
 
 def test_an_environment_that_is_there_is_left_alone(tmp_path: Path) -> None:
     environment = Environment(tmp_path, ("some-package==1.0",))
     (tmp_path / ".installed").write_text("some-package==1.0")
-    assert environment.ensure() == environment.python
+    environment.ensure()
     assert [entry.name for entry in tmp_path.iterdir()] == [".installed"]
