@@ -12,7 +12,6 @@ namespace {
 
 // What float32 rounding of a scaled logit cannot make up for.
 constexpr double kMargin = 1e-4;
-constexpr double kFirstLeast = 1.0 / 32, kNextLeast = 1.0 / 8;
 
 size_t chunks_of(size_t count) { return (count + kChunk - 1) / kChunk; }
 
@@ -47,33 +46,19 @@ void list_from(float floor, const float* logits, size_t vocabulary, SampleScratc
     }
 }
 
-// A weight that no token needed by top_p is below, found by trying ever smaller ones: a list of
-// a few more than needed is cheap, one of the whole tail is not. Tokens rarer than
-// (1 - top_p) / vocabulary make up less than 1 - top_p together, so none of them is needed.
-double least_of_top_p(const Kernels& kernels, size_t vocabulary, double limit, double total, SampleScratch& scratch) {
-    double rarest = total * (1 - limit) / double(vocabulary);
-    for (double least = kFirstLeast; least > rarest; least *= kNextLeast)
-        if (sum_weights(kernels, vocabulary, float(least), scratch) >= limit * total) return least;
-    return rarest;
-}
-
-bool has_top_k(const native_sampling& sampling, size_t vocabulary) {
-    return sampling.top_k > 0 && size_t(sampling.top_k) < vocabulary;
-}
-
 }  // namespace
 
 void SampleScratch::reserve(size_t vocabulary) {
-    for (auto* numbers : {&raw, &weights}) numbers->reserve(vocabulary);
-    for (auto* numbers : {&maxima, &ranked}) numbers->reserve(chunks_of(vocabulary));
+    for (auto* numbers : {&raw, &weights, &ranked}) numbers->reserve(vocabulary);
+    maxima.reserve(chunks_of(vocabulary));
     candidates.reserve(vocabulary);
     sums.reserve(chunks_of(vocabulary));
     buckets.reserve(kBuckets);
 }
 
-double sum_weights(const Kernels& kernels, size_t count, float floor, SampleScratch& scratch) {
+double sum_weights(const Kernels& kernels, const float* values, size_t count, float floor, SampleScratch& scratch) {
     scratch.sums.resize(chunks_of(count));
-    kernels.sums(scratch.weights.data(), floor, count, scratch.sums.data());
+    kernels.sums(values, floor, count, scratch.sums.data());
     return std::accumulate(scratch.sums.begin(), scratch.sums.end(), 0.0);
 }
 
@@ -83,8 +68,8 @@ void list_largest(const Kernels& kernels, const float* logits, size_t vocabulary
     list_from(floor_of_largest(count, scratch), logits, vocabulary, scratch);
 }
 
-bool is_filtered(const native_sampling& sampling, size_t vocabulary) {
-    return has_top_k(sampling, vocabulary) || sampling.typical_p < 1 || sampling.top_p < 1 || sampling.min_p > 0;
+bool has_top_k(const native_sampling& sampling, size_t vocabulary) {
+    return sampling.top_k > 0 && size_t(sampling.top_k) < vocabulary;
 }
 
 double list_candidates(const Kernels& kernels, const float* logits, size_t vocabulary, float largest,
@@ -97,12 +82,13 @@ double list_candidates(const Kernels& kernels, const float* logits, size_t vocab
     if (has_top_k(sampling, vocabulary)) {
         floor = floor_of_largest(size_t(sampling.top_k), scratch);
     } else if (sampling.typical_p >= 1) {
-        // With typical_p the likeliest may go, and any other stay.
+        // Tokens rarer than (1 - top_p) / vocabulary make up less than 1 - top_p together, so top_p
+        // never needs one. With typical_p the likeliest may go, and any other stay.
         double least = sampling.min_p;
         if (sampling.top_p < 1) {
             kernels.exponential(logits, largest, temperature, weights, vocabulary);
-            total = sum_weights(kernels, vocabulary, 0, scratch);
-            least = std::max(least, least_of_top_p(kernels, vocabulary, sampling.top_p, total, scratch));
+            total = sum_weights(kernels, weights, vocabulary, 0, scratch);
+            least = std::max(least, total * (1 - sampling.top_p) / double(vocabulary));
         }
         floor = std::max(float(largest + double(temperature) * (std::log(least) - kMargin)), -FLT_MAX);
     }
@@ -114,7 +100,7 @@ double list_candidates(const Kernels& kernels, const float* logits, size_t vocab
     }
     kernels.exponential(weights, 0, 1, weights, count);
     for (size_t i = 0; i < count; ++i) scratch.candidates[i].weight = weights[i];
-    return std::max(0.0, total - sum_weights(kernels, count, 0, scratch));
+    return std::max(0.0, total - sum_weights(kernels, weights, count, 0, scratch));
 }
 
 }  // namespace native

@@ -33,16 +33,15 @@ struct SampleScratch {
     void reserve(size_t vocabulary);
 };
 
-// The sum of the first `count` of scratch.weights that are at least `floor`; its parts are in scratch.sums.
-double sum_weights(const Kernels& kernels, size_t count, float floor, SampleScratch& scratch);
+// The sum of those values that are at least `floor`; the parts of chunks are in scratch.sums.
+double sum_weights(const Kernels& kernels, const float* values, size_t count, float floor, SampleScratch& scratch);
 
 // Lists tokens (candidates' `token` and raw `logit`) that hold the `count` largest logits, and all
 // that equal the least of these.
 void list_largest(const Kernels& kernels, const float* logits, size_t vocabulary, size_t count,
                   SampleScratch& scratch);
 
-// Whether any filter is asked for.
-bool is_filtered(const native_sampling& sampling, size_t vocabulary);
+bool has_top_k(const native_sampling& sampling, size_t vocabulary);
 
 // Lists what can pass the filters; `largest` is the largest logit. Returns the weight of all tokens
 // that are not listed and yet count for top_p.

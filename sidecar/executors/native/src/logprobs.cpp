@@ -11,7 +11,7 @@ double report_top(const Kernels& kernels, const float* logits, size_t vocabulary
     scratch.weights.resize(vocabulary);
     float largest = logits[kernels.argmax(logits, vocabulary)];
     kernels.exponential(logits, largest, 1, scratch.weights.data(), vocabulary);
-    double log_sum = largest + std::log(sum_weights(kernels, vocabulary, 0, scratch));
+    double log_sum = largest + std::log(sum_weights(kernels, scratch.weights.data(), vocabulary, 0, scratch));
     count = std::min({count, vocabulary, target.room});
     target.sample->top_count = int32_t(count);
     if (count == 0) return log_sum;
