@@ -35,7 +35,7 @@ format: $(STAMP) ## put the code in form
 bench: $(READY) ## our own figures: start, speed, memory
 	$(PYTHON) -m benchmarks.bench
 
-bench-peers: $(READY) ## side by side with llama.cpp and transformers
+bench-peers: $(READY) ## side by side with other engines
 	$(PYTHON) -m benchmarks.peers
 
 quantization-gate: $(READY) ## what quantization does to the model's text

@@ -33,7 +33,7 @@ def chart(results: PeerResults, title: str) -> str:
     ]
     rows = [panels[start : start + COLUMNS] for start in range(0, len(panels), COLUMNS)]
     width = 2 * MARGIN + COLUMNS * PANEL_WIDTH + (COLUMNS - 1) * PANEL_GAP
-    body = []
+    body: list[str] = []
     top = MARGIN + HEADING
     for row in rows:
         for column, (result, bars) in enumerate(row):

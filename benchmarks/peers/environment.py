@@ -82,11 +82,10 @@ class Environment:
         packages = [str(path) for path in self.folder.glob("[Ll]ib/**/site-packages")]
         installed = {Requirement(text).name for text in self.requirements}
         return [
-            f"{needed.name}{needed.specifier}"
+            text
             for found in distributions(path=packages)
             if found.metadata["Name"] in installed
-            for needed in _requirements(found)
-            if not needed.name.startswith("torch")
+            for text in needed_packages(found)
         ]
 
 
@@ -152,10 +151,19 @@ def run_installer(command: list[str], folder: Path) -> None:
         raise EnvironmentFailed(f"{Path(command[0]).name} failed in {folder}: {lines[-1].strip()}")
 
 
-def _requirements(distribution: Distribution) -> list[Requirement]:
-    """What a package needs on this machine without any extra."""
+def needed_packages(distribution: Distribution) -> list[str]:
+    """What a package needs here without any extra, but for torch and what is built against it."""
     found = map(Requirement, distribution.requires or ())
-    return [needed for needed in found if needed.marker is None or needed.marker.evaluate({"extra": ""})]
+    return [
+        f"{needed.name}{_extras(needed)}{needed.specifier}"
+        for needed in found
+        if not needed.name.startswith("torch")
+        and (needed.marker is None or needed.marker.evaluate({"extra": ""}))
+    ]
+
+
+def _extras(requirement: Requirement) -> str:
+    return f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
 
 
 OURS = Environment(PROJECT_DIR / ".venv", ())

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.folders import CACHE_DIR
@@ -69,9 +70,7 @@ class SidecarPeer:
                 max_tokens=len(window) - 1, temperature=0.0, ignore_eos=True, logprobs=True
             )
             engine.add_request(
-                InferenceRequest(
-                    (window[0],), params, constraint=lambda window=window: ForcedTokens(window[1:])
-                )
+                InferenceRequest((window[0],), params, constraint=partial(ForcedTokens, window[1:]))
             )
         loss = 0.0
         while engine.has_unfinished_requests():

@@ -2,7 +2,6 @@
 
 import io
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,23 +12,16 @@ from benchmarks.peers import __main__ as command
 from benchmarks.peers.cases import (
     Case,
     arrival,
-    cache_tokens,
     decode,
-    left_out,
     prefill,
-    prompts_of,
-    random_prompt,
 )
 from benchmarks.peers.child import ContestantFailed, ContestantProcess
 from benchmarks.peers.contestants import OUR_NAME, Contestant, Goals
 from benchmarks.peers.environment import (
     OURS,
-    Environment,
-    EnvironmentFailed,
     NodeEnvironment,
-    run_installer,
 )
-from benchmarks.peers.model_files import ModelFile, in_weights, make_file
+from benchmarks.peers.model_files import ModelFile
 from benchmarks.peers.report import EXACT_NAME, report
 from benchmarks.peers.results import PeerResults, load_results
 from benchmarks.peers.rounds import Entry, run_rounds
@@ -155,49 +147,6 @@ def test_a_line_that_is_no_request_is_answered_with_an_error() -> None:
     assert memory["peak_bytes"] > 2**20
 
 
-def test_cases_survive_the_wire() -> None:
-    case = decode(8, 1024, 48)
-    assert Case.from_json(json.loads(json.dumps(case.to_json()))) == case
-    assert case.name == "decode, 8 streams, context 1,024"
-    with pytest.raises(ValueError, match="not a case"):
-        Case.from_json({"kind": "decode"})
-
-
-def test_prompts_are_the_same_for_the_same_name_and_within_the_vocabulary() -> None:
-    prompt = random_prompt(200, 512, name="stream 0")
-    assert prompt == random_prompt(200, 512, name="stream 0")
-    assert prompt != random_prompt(200, 512, name="stream 1")
-    assert all(256 <= token < 512 for token in prompt)
-
-
-def test_a_longer_prompt_begins_with_the_shorter_one() -> None:
-    assert random_prompt(200, 512, name="stream 0")[:64] == random_prompt(64, 512, name="stream 0")
-
-
-def test_streams_keep_their_prompts_and_what_is_timed_is_new() -> None:
-    assert prompts_of(decode(8, 64, 4), 0, 512) == prompts_of(decode(8, 64, 9), 3, 512)
-    assert prompts_of(arrival(8, 512), 0, 512)[:-1] == prompts_of(decode(8, 64, 4), 0, 512)
-    newcomers = [prompts_of(arrival(8, 512), number, 512)[-1] for number in (0, 1)]
-    prefills = [
-        prompt
-        for number in (0, 1)
-        for case in (prefill(32, 2), prefill(512, 2))
-        for prompt in prompts_of(case, number, 512)
-    ]
-    beginnings = {tuple(prompt[:16]) for prompt in (*newcomers, *prefills)}
-    assert len(beginnings) == 10
-
-
-def test_cases_that_are_not_measured_are_named() -> None:
-    assert left_out([decode(1, 64, 8)], [decode(1, 64, 192), prefill(4000, 1)]) == ["prefill 4,000 tokens"]
-
-
-def test_cache_holds_every_prompt_at_once() -> None:
-    cases = [decode(8, 64, 16), prefill(4000, 1)]
-    assert cache_tokens(cases) > 8 * (64 + 16) + 4000
-    assert cache_tokens([]) == 0
-
-
 def test_report_says_ratio_goal_and_agreement(model: ModelFile) -> None:
     results = run(model, [EASY, arrival(8, 512)], rounds=1, windows=[[5] * 9])
     results.cases[0].tokens_per_second[OUR_NAME] = [250.0]
@@ -242,43 +191,3 @@ def test_who_cannot_be_installed_is_named_with_the_reason(
     assert outcome.failures == ["Node.js with npm is not on PATH"]
     results.other_load_percent = [0.0]
     assert "- node: Node.js with npm is not on PATH" in report(results, {})
-
-
-def test_an_installer_that_fails_says_why(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "import sys; sys.exit('looking\\nERROR: there is no such package')"]
-    with pytest.raises(EnvironmentFailed, match="ERROR: there is no such package"):
-        run_installer(command, tmp_path)
-
-
-def test_weights_are_made_once_and_say_why_they_cannot_be(model: ModelFile, tmp_path: Path) -> None:
-    assert in_weights(model, None) is model
-    copy = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])"
-    target = tmp_path / "copy.gguf"
-    make_file([sys.executable, "-c", copy], model, target)
-    assert target.read_bytes() == b"GGUF"
-    refuse = [sys.executable, "-c", "import sys; sys.exit('no such type: ' + sys.argv[3])"]
-    make_file(refuse, model, target, "Q9")
-    with pytest.raises(EnvironmentFailed, match=r"other\.gguf could not be made: no such type: Q9"):
-        make_file(refuse, model, tmp_path / "other.gguf", "Q9")
-
-
-@pytest.mark.parametrize(
-    ("case", "goal"),
-    [
-        (EASY, 1.0),
-        (TOO_MANY, 2.0),
-        (prefill(32, 1), 3.0),
-        (decode(1, 4096, 8), 4.0),
-        (decode(1, 1024, 8), 1.0),
-        (arrival(8, 512), None),
-    ],
-)
-def test_each_case_has_its_goal(case: Case, goal: float | None) -> None:
-    assert Goals(1.0, 2.0, 3.0, 4.0).of(case) == goal
-
-
-def test_an_environment_that_is_there_is_left_alone(tmp_path: Path) -> None:
-    environment = Environment(tmp_path, ("some-package==1.0",))
-    (tmp_path / ".installed").write_text("some-package==1.0")
-    environment.ensure()
-    assert [entry.name for entry in tmp_path.iterdir()] == [".installed"]
