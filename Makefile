@@ -19,7 +19,8 @@ demo: $(READY) ## start a sidecar, load the default model, stream an answer
 test: $(READY) ## all tests but the long ones
 	$(PYTHON) -m pytest -m "not slow"
 
-test-long: $(READY) ## the long ones: soak
+test-long: $(READY) ## the long ones: soak, NEON under emulation, sanitizers
+	sh .ci/install-cross-compiler
 	$(PYTHON) -m pytest -m "slow" --timeout=3600
 
 check: $(STAMP) ## format, lint, types, import contract
