@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from sidecar.config import Settings
-from sidecar.errors import SidecarError
+from sidecar.errors import SidecarError, Unsupported
 from sidecar_protocol.runtime_folder import runtime_folder
 
 BASE_PACKAGES = ("msgpack", "msgspec", "platformdirs", "pyzmq", "rich")
@@ -51,6 +51,28 @@ def check_executors(chosen: str | None) -> Iterator[Check]:
         yield Check("executors", ", ".join(found))
     else:
         yield Check("executors", "none", passed=False, remedy="pip install 'llm-sidecar[engine]'")
+
+
+def check_native(wanted_path: str) -> Check:
+    """The native executor's library, and which of its kernel paths this processor runs."""
+    from sidecar.executors.native.library import LIBRARY, choose_path, kernel_paths
+
+    remedy = "install a C++ compiler (g++ or clang++) and install llm-sidecar again"
+    if not LIBRARY.exists():
+        return Check("native", "not built: models run on torch", remedy=remedy)
+    try:
+        paths = kernel_paths()
+        chosen = choose_path(wanted_path)
+    except Unsupported as error:
+        return Check("native", error.message, passed=False, remedy=remedy)
+    others = [name for name, is_usable in paths if is_usable and name != chosen]
+    unusable = [name for name, is_usable in paths if not is_usable]
+    finding = f"{chosen} (chosen)"
+    if others:
+        finding += f"; runs here too: {', '.join(others)}"
+    if unusable:
+        finding += f"; needs another processor: {', '.join(unusable)}"
+    return Check("native", finding)
 
 
 def check_folders(settings: Settings) -> Iterator[Check]:

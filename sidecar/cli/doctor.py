@@ -7,7 +7,14 @@ from collections.abc import Iterator
 
 from sidecar import __version__
 from sidecar.cli.attach import CLI_APP_ID, add_start_arguments, start_options
-from sidecar.cli.checks import Check, check_executors, check_folders, check_model, check_packages
+from sidecar.cli.checks import (
+    Check,
+    check_executors,
+    check_folders,
+    check_model,
+    check_native,
+    check_packages,
+)
 from sidecar.cli.exit_codes import FAILED, OK
 from sidecar.cli.output import out, print_json
 from sidecar.cli.self_test import self_test
@@ -64,6 +71,7 @@ def _checks(arguments: argparse.Namespace) -> Iterator[Check]:
     needed = [
         *check_packages(),
         *check_executors(settings.executor),
+        check_native(settings.kernel_path),
         *check_folders(settings),
         check_model(arguments.model, settings),
     ]
