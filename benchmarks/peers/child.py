@@ -24,7 +24,6 @@ class ContestantProcess:
     """One contestant, running. Raises ContestantFailed from every call."""
 
     def __init__(self, command: Sequence[str], name: str, variables: Mapping[str, str] | None = None) -> None:
-        self._name = name
         self._vocabulary = 0
         RESULTS_DIR.mkdir(parents=True, exist_ok=True)
         self._log = RESULTS_DIR / f"{''.join(c if c.isalnum() else '-' for c in name)}.log"
@@ -102,6 +101,10 @@ class ContestantProcess:
             self._answers.put(line)
         self._answers.put("")
 
+    def _last_words(self) -> str:
+        lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "no word why")
+
     def _ask(self, request: Mapping[str, object]) -> dict[str, Any]:
         assert self._process.stdin is not None
         try:
@@ -112,12 +115,10 @@ class ContestantProcess:
             line = ""
         except queue.Empty:
             self._process.kill()
-            raise ContestantFailed(
-                f"{self._name}: no answer to {request['do']} in {ANSWER_SECONDS:.0f} s"
-            ) from None
+            raise ContestantFailed(f"no answer to {request['do']} in {ANSWER_SECONDS:.0f} s") from None
         if not line:
-            raise ContestantFailed(f"{self._name}: the process ended; see {self._log}")
+            raise ContestantFailed(f"the process ended: {self._last_words()}; see {self._log.name}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise ContestantFailed(f"{self._name}: {answer['error']}; see {self._log}")
+            raise ContestantFailed(str(answer["error"]))
         return answer

@@ -148,7 +148,7 @@ def run_installer(command: list[str], folder: Path) -> None:
     )
     if result.returncode != 0:
         lines = [line for line in result.stderr.splitlines() if "error" in line.lower()] or ["no word why"]
-        raise EnvironmentFailed(f"{Path(command[0]).name} failed in {folder}: {lines[-1].strip()}")
+        raise EnvironmentFailed(f"{Path(command[0]).name} failed in {folder.name}: {lines[-1].strip()}")
 
 
 def needed_packages(distribution: Distribution) -> list[str]:

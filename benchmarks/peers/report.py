@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from benchmarks.folders import PROJECT_DIR
 from benchmarks.machine import QUIET_PERCENT
 from benchmarks.peers.contestants import OUR_NAME, Contestant
 from benchmarks.peers.results import CaseResult, ContestantResult, PeerResults
@@ -42,7 +43,10 @@ def report(results: PeerResults, contestants: Mapping[str, Contestant]) -> str:
         ]
     parts += [_start_heading(results), _start_table(results)]
     missing = [
-        f"- {outcome.name}: {failure}" for outcome in results.contestants for failure in outcome.failures
+        # Paths from the project's folder on: a report is published.
+        f"- {outcome.name}: {failure}".replace(f"{PROJECT_DIR}/", "")
+        for outcome in results.contestants
+        for failure in outcome.failures
     ]
     missing += [f"- not asked for in this run: {name}" for name in results.left_out]
     if missing:

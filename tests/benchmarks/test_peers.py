@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.folders import PROJECT_DIR
 from benchmarks.machine import this_machine
 from benchmarks.peers import __main__ as command
 from benchmarks.peers.cases import (
@@ -122,7 +123,7 @@ def test_a_contestant_that_dies_is_named_and_its_log_kept(model: ModelFile, tmp_
     results = run(model, [EASY, DEADLY], rounds=1)
     assert results.cases[0].tokens_per_second["other"] == [100.0]
     [failure] = results.contestant("other").failures
-    assert "the process ended; see" in failure
+    assert "the process ended: 32 streams are the end; see" in failure
     assert "32 streams are the end" in (tmp_path / "other.log").read_text()
 
 
@@ -131,7 +132,7 @@ def test_what_a_library_prints_is_no_answer(model: ModelFile, tmp_path: Path) ->
     try:
         engine = process.load(model.path, {"speed": "slow", "threads": 1}, [EASY])
         assert engine == "fake slow, 1 threads, 1 cases"
-        with pytest.raises(ContestantFailed, match=r"talker: there is no .*missing\.gguf"):
+        with pytest.raises(ContestantFailed, match=r"there is no .*missing\.gguf"):
             process.load(model.path.with_name("missing.gguf"), {}, [])
         assert process.greedy([3], 2) == [3, 3]
     finally:
@@ -153,6 +154,7 @@ def test_report_says_ratio_goal_and_agreement(model: ModelFile) -> None:
     results.contestant("other").greedy_tokens = [7, 7, 1, *[7] * 29]
     results.other_load_percent = [50.0]
     results.left_out = ["prefill 4,000 tokens"]
+    results.contestant("other").failures = [f"there is no {PROJECT_DIR}/.cache/model.gguf"]
     assert "first tokens equal" not in report(results, {})
     results.contestant("exact").name = EXACT_NAME
     contestants = {"other": Contestant("other", FAKE, goals=Goals(2.0, 3.0, 4.0))}
@@ -165,6 +167,7 @@ def test_report_says_ratio_goal_and_agreement(model: ModelFile) -> None:
     assert "perplexity of 8 tokens" in text
     assert "| 20.00 |" in text
     assert "- not asked for in this run: prefill 4,000 tokens" in text
+    assert "- other: there is no .cache/model.gguf" in text
 
 
 def test_what_is_no_whole_run_is_kept_apart() -> None:
