@@ -7,11 +7,13 @@ which one runs is chosen when the library is loaded.
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -179,9 +181,23 @@ def _compile(compiler: Compiler, source: Path, objects: Path, flags: Sequence[st
     if is_known and stamp.read_text() == _digest([compiler.version, *every], _dependencies(dependencies)):
         return output
     stamp.unlink(missing_ok=True)
-    command = [*compiler.command, *every, "-MMD", "-MF", str(dependencies)]
-    _run([*command, "-c", str(source), "-o", str(output)])
-    stamp.write_text(_digest([compiler.version, *every], _dependencies(dependencies)))
+    # Under names of its own until it is whole: another build may be at work in the same folder.
+    new_output, new_dependencies = (
+        objects / f".{source.stem}.{os.getpid()}{suffix}" for suffix in (".o", ".d")
+    )
+    command = [*compiler.command, *every, "-MMD", "-MF", str(new_dependencies), "-c", str(source)]
+    begin = time.time_ns()
+    try:
+        _run([*command, "-o", str(new_output)])
+        new_dependencies.replace(dependencies)
+        new_output.replace(output)
+    finally:
+        new_dependencies.unlink(missing_ok=True)
+        new_output.unlink(missing_ok=True)
+    files = _dependencies(dependencies)
+    # What was edited meanwhile may not be what was compiled.
+    if all(file.stat().st_mtime_ns < begin for file in files):
+        stamp.write_text(_digest([compiler.version, *every], files))
     return output
 
 
@@ -197,8 +213,8 @@ def _flags_of(compiler: Compiler, source: Path) -> list[str]:
 
 def _dependencies(file: Path) -> list[Path]:
     """The files that a compiler's make rule names."""
-    names = shlex.split(file.read_text().partition(": ")[2].replace("\\\n", " "))
-    return [Path(name) for name in names]
+    rule = file.read_text().partition(": ")[2].replace("\\\n", " ")
+    return [Path(name.replace("\\ ", " ")) for name in re.findall(r"(?:\\ |\S)+", rule)]
 
 
 def _digest(words: Iterable[str], files: Iterable[Path]) -> str:
