@@ -147,7 +147,7 @@ def build_library(compiler: Compiler) -> Path:
     flags = {
         # The wheel must not need a newer C++ library than the computer has, nor show its symbols.
         "linux": [
-            *("-shared", "-static-libstdc++", "-static-libgcc", "-s", "-pthread"),
+            *("-shared", "-static-libstdc++", "-static-libgcc", "-s", "-pthread", "-Wl,--gc-sections"),
             f"-Wl,--version-script={SOURCES / 'exports.map'}",
         ],
         "darwin": ["-dynamiclib", "-Wl,-exported_symbol,_native_*"],
