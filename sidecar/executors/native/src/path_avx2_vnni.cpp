@@ -4,6 +4,6 @@
 namespace native {
 
 extern const Kernels avx2_vnni_kernels;
-const Kernels avx2_vnni_kernels = kernels_of<Avx2<VnniDot>>();
+const Kernels avx2_vnni_kernels = kernels_of<Avx2<VexVnniDot>>();
 
 }  // namespace native

@@ -4,6 +4,6 @@
 namespace native {
 
 extern const Kernels avx512_256_kernels;
-const Kernels avx512_256_kernels = kernels_of<Avx2<VnniDot>>();
+const Kernels avx512_256_kernels = kernels_of<Avx2<EvexVnniDot>>();
 
 }  // namespace native

@@ -26,20 +26,25 @@ struct PlainDot {
     }
 };
 
-#if defined(__AVXVNNI__) || (defined(__AVX512VNNI__) && defined(__AVX512VL__))
-struct VnniDot {
+// Two types for one operation: they are compiled with different instructions, and templates that
+// share a name are merged into one when the library is linked.
 #if defined(__AVXVNNI__)
+struct VexVnniDot {
     static constexpr const char* name = "avx2-vnni";
-#else
-    static constexpr const char* name = "avx512-vnni-256";
-#endif
     static constexpr int biased_zero_point = 128;
     static __m256i dot(__m256i sum, __m256i codes, __m256i activations) {
-#if defined(__AVXVNNI__)
         return _mm256_dpbusd_avx_epi32(sum, codes, activations);
-#else
+    }
+    static __m256i dot_biased(__m256i sum, __m256i codes, __m256i activations) {
+        return dot(sum, codes, activations);
+    }
+};
+#elif defined(__AVX512VNNI__) && defined(__AVX512VL__)
+struct EvexVnniDot {
+    static constexpr const char* name = "avx512-vnni-256";
+    static constexpr int biased_zero_point = 128;
+    static __m256i dot(__m256i sum, __m256i codes, __m256i activations) {
         return _mm256_dpbusd_epi32(sum, codes, activations);
-#endif
     }
     static __m256i dot_biased(__m256i sum, __m256i codes, __m256i activations) {
         return dot(sum, codes, activations);
