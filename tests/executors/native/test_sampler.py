@@ -162,7 +162,7 @@ def cases(draw: st.DrawFn) -> tuple[SampleRequest, Tensor]:
         repetition_penalty=draw(st.sampled_from([1.0, 1.3, 0.7])),
         frequency_penalty=draw(st.sampled_from([0.0, 0.4, -1.0])),
         presence_penalty=draw(st.sampled_from([0.0, 0.5])),
-        logit_bias=draw(st.dictionaries(ids, st.floats(-100, 100, width=32), max_size=3)),
+        logit_bias=draw(st.dictionaries(ids, st.integers(-400, 400).map(lambda i: i / 4), max_size=3)),
         seed=draw(st.integers(0, 2**64 - 1)),
         choice=draw(st.integers(0, 3)),
         logprobs=(top := draw(st.integers(-3, 5))) >= 0,
@@ -216,6 +216,30 @@ def test_random_numbers_are_those_of_philox(seed: int, choice: int) -> None:
     parameters = SamplingParameters(seed=seed, choice=choice)
     for position in (1, 2, 1000, 2**20):
         assert token(parameters, flat, position) == int(uniform(seed, choice, position) * 2**16)
+
+
+@pytest.mark.parametrize(("seed", "multiple"), [(25_261, 1), (5_267_250, 64)])
+def test_a_number_on_the_border_of_two_tokens_takes_the_second(seed: int, multiple: int) -> None:
+    border = uniform(seed, 0, 1) * 2**16
+    assert border > 0
+    assert border % multiple == 0
+    assert token(SamplingParameters(seed=seed), torch.zeros(2**16)) == border
+    assert token(SamplingParameters(seed=seed, top_p=0.5), torch.zeros(2**16)) == border
+
+
+def test_what_min_p_drops_counts_for_top_p() -> None:
+    logits = torch.full((1005,), math.log(0.01))
+    logits[100:104], logits[500] = math.log(0.5), 0.0
+    parameters = SamplingParameters(min_p=0.1, top_p=0.3)
+    chosen = {token(parameters, logits, position) for position in range(1, 100)}
+    assert chosen == {100, 101, 102, 103, 500}
+
+
+def test_presence_is_not_subtracted_for_tokens_of_the_prompt_only() -> None:
+    parameters = greedy(presence_penalty=1.0)
+    logits = torch.tensor([2.0, 1.5])
+    assert one(SampleRequest(parameters, 1, {0: (0, True)}), logits).token_ids == (0,)
+    assert one(SampleRequest(parameters, 1, {0: (1, True)}), logits).token_ids == (1,)
 
 
 def test_temperature_zero_takes_the_first_of_equals() -> None:

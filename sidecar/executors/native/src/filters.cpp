@@ -62,7 +62,10 @@ void typical_p(double limit, SampleScratch& scratch) {
     double total = total_weight(scratch), log_total = std::log(total), expected = 0;
     for (const Candidate& candidate : scratch.candidates)
         if (candidate.weight > 0) expected += candidate.weight / total * (log_total - candidate.logit);
-    auto key = [=](const Candidate& candidate) { return ascending(float(log_total - candidate.logit - expected)); };
+    // Rounded to float32 before what is expected is taken off, as small differences are none.
+    auto key = [=](const Candidate& candidate) {
+        return ascending(float(log_total - candidate.logit) - float(expected));
+    };
     keep_until(limit * total, scratch, key, weight_of);
 }
 
