@@ -228,6 +228,7 @@ def _run(command: Sequence[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"{shlex.join(command)}\n{done.stderr.strip()}")
+    sys.stderr.write(done.stderr)
     return done.stdout
 
 

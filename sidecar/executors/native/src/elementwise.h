@@ -76,7 +76,8 @@ void quantize(const float* x, size_t columns, ActivationGroup* block, int token)
         Simd::store_bytes(block->codes[token], first);
         Simd::store_bytes(block->codes[token] + 16, second);
         int32_t first_sum = Simd::sum_int(first);
-        int32_t sum = first_sum + Simd::sum_int(second);
+        // What is not finite has codes of any size: their sum means nothing, but may wrap around.
+        int32_t sum = int32_t(uint32_t(first_sum) + uint32_t(Simd::sum_int(second)));
         block->scale[token] = scale;
         block->scaled_sum[token] = scale * float(sum);
         block->sum[token] = sum;

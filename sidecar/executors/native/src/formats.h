@@ -76,9 +76,8 @@ class FormatReader {
     template <int part>
     static int32_t start(const ActivationGroup& input, int token) {
         if constexpr (zero_point == 0) return 0;
-        else if constexpr (parts == 1) return -zero_point * input.sum[token];
-        else if constexpr (part == 0) return -zero_point * input.first_half_sum[token];
-        else return -zero_point * (input.sum[token] - input.first_half_sum[token]);
+        uint32_t sum = uint32_t(input.sum[token]), first_half = uint32_t(input.first_half_sum[token]);
+        return int32_t((parts == 1 ? sum : part == 0 ? first_half : sum - first_half) * uint32_t(-zero_point));
     }
 
     template <int index>

@@ -66,7 +66,12 @@ struct Avx512 {
 
     static I set_int(int32_t value) { return _mm512_set1_epi32(value); }
     static I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
-    static int32_t sum_int(I a) { return _mm512_reduce_add_epi32(a); }
+    static int32_t sum_int(I a) {
+        __m256i eight = _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti32x8_epi32(a, 1));
+        __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+        four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+        return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
+    }
     static F to_float(I a) { return _mm512_cvtepi32_ps(a); }
     static I round_to_int(F a) { return _mm512_cvtps_epi32(a); }
     // 2 to the power of each lane, which must lie between -126 and 127.

@@ -110,8 +110,8 @@ struct Portable {
     static I set_int(int32_t value) { return each_int([=](int) { return same_int(value); }); }
     static I add_int(I a, I b) { return each_int([&](int i) { return a.part[i] + b.part[i]; }); }
     static int32_t sum_int(I a) {
-        Ints four = (a.part[0] + a.part[1]) + (a.part[2] + a.part[3]);
-        return (four[0] + four[1]) + (four[2] + four[3]);
+        Words four = Words(a.part[0]) + Words(a.part[1]) + Words(a.part[2]) + Words(a.part[3]);
+        return int32_t(four[0] + four[1] + four[2] + four[3]);
     }
     static F to_float(I a) { return each([&](int i) { return __builtin_convertvector(a.part[i], Floats); }); }
     // To nearest, ties to even: what lies beyond 2^23 has no fraction, and adding 2^23 rounds the rest.
