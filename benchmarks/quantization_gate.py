@@ -13,7 +13,7 @@ import argparse
 import math
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -28,20 +28,40 @@ from sidecar.executors.base import (
     ConvertedModel,
     ExecutionBatch,
     ExecutionRow,
+    Executor,
+    ExecutorOptions,
     SamplingParameters,
 )
+from sidecar.executors.native.executor import NativeExecutor
+from sidecar.executors.registry import available_executors, executor_kind
 from sidecar.executors.torch.executor import TorchExecutor
-from sidecar.executors.torch.kind import TorchExecutorKind
 from sidecar.models.open import open_model
 from sidecar.models.source import ModelSource
 from sidecar.text.tokenizer import Tokenizer
 
 TEXT = Path(__file__).parent / "data" / "prose.txt"
-REFERENCE = "float32"
 MAX_PERPLEXITY_INCREASE = 0.01
 MIN_AGREEMENT = 0.95
 PROMPT_CHUNK, DECODE_CHUNK = 512, 32
 """Tokens computed at a time: many as in a prompt, few as when several streams decode; kernels differ."""
+
+
+LogitsOf = Callable[[ExecutionBatch], Tensor]
+"""Raw logits float32 [sampled positions, vocabulary] of a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A way to run a model."""
+
+    executor: str
+    quantization: str
+
+    def __str__(self) -> str:
+        return f"{self.executor} {self.quantization}"
+
+
+REFERENCE = Candidate("torch", "float32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +81,7 @@ class Prediction:
 class Verdict:
     """A quantization against the reference."""
 
-    quantization: str
+    candidate: Candidate
     chunk: int
     perplexity: float
     increase: float
@@ -74,19 +94,19 @@ class Verdict:
 
 
 def judge(
-    source: ModelSource, token_ids: Sequence[int], quantizations: Sequence[str], chunks: Sequence[int]
+    source: ModelSource, token_ids: Sequence[int], candidates: Sequence[Candidate], chunks: Sequence[int]
 ) -> list[Verdict]:
-    """Compare quantizations with the reference on a text, computed in chunks of each size."""
-    with loaded(source, REFERENCE, len(token_ids)) as executor:
-        reference = predict(executor, token_ids, PROMPT_CHUNK)
+    """Compare candidates with the reference on a text, computed in chunks of each size."""
+    with loaded(source, REFERENCE, len(token_ids)) as logits_of:
+        reference = predict(logits_of, token_ids, PROMPT_CHUNK)
     verdicts = []
-    for quantization in quantizations:
-        with loaded(source, quantization, len(token_ids)) as executor:
+    for candidate in candidates:
+        with loaded(source, candidate, len(token_ids)) as logits_of:
             for chunk in chunks:
-                found = predict(executor, token_ids, chunk)
+                found = predict(logits_of, token_ids, chunk)
                 verdicts.append(
                     Verdict(
-                        quantization,
+                        candidate,
                         chunk,
                         found.perplexity,
                         found.perplexity / reference.perplexity - 1,
@@ -96,28 +116,50 @@ def judge(
     return verdicts
 
 
+def candidates(source: ModelSource) -> list[Candidate]:
+    """Everything that the executors of this installation run the model as on the CPU, the default first."""
+    return [
+        Candidate(name, quantization)
+        for name in available_executors("cpu")
+        for quantization in executor_kind(name).quantizations(source)
+    ]
+
+
 @contextmanager
-def loaded(source: ModelSource, quantization: str, tokens: int) -> Iterator[TorchExecutor]:
+def loaded(source: ModelSource, candidate: Candidate, tokens: int) -> Iterator[LogitsOf]:
     """The model on the CPU with room for so many tokens; its converted form lives as long as the context."""
-    kind = TorchExecutorKind()
+    kind = executor_kind(candidate.executor)
+    quantization = candidate.quantization
     with tempfile.TemporaryDirectory() as folder:
         converted = kind.needs_conversion(source, quantization)
         if converted:
             kind.convert(source, quantization, Path(folder), lambda fraction, stage: None)
-        executor = TorchExecutor("cpu", None)
+        executor = kind.create(ExecutorOptions("cpu"))
         executor.load(
             ConvertedModel(source, quantization, Path(folder) if converted else None),
             lambda fraction, stage: None,
         )
         executor.allocate_cache(tokens // BLOCK_SIZE + 1)
         try:
-            yield executor
+            yield _logits_of(executor)
         finally:
             executor.close()
 
 
+def _logits_of(executor: Executor) -> LogitsOf:
+    if isinstance(executor, TorchExecutor):
+        return torch.inference_mode()(executor.runner.logits)
+    assert isinstance(executor, NativeExecutor)
+
+    def logits_of(batch: ExecutionBatch) -> Tensor:
+        logits = torch.frombuffer(executor.logits(batch), dtype=torch.float32)
+        return logits.view(sum(row.samples for row in batch.rows), -1)
+
+    return logits_of
+
+
 @torch.inference_mode()
-def predict(executor: TorchExecutor, token_ids: Sequence[int], chunk: int) -> Prediction:
+def predict(logits_of: LogitsOf, token_ids: Sequence[int], chunk: int) -> Prediction:
     """Run a text through the model as one sequence, `chunk` tokens at a time."""
     blocks = range(len(token_ids) // BLOCK_SIZE + 1)
     targets = torch.tensor(token_ids)
@@ -128,7 +170,7 @@ def predict(executor: TorchExecutor, token_ids: Sequence[int], chunk: int) -> Pr
         row = ExecutionRow(
             token_ids[start:end], start, blocks, samples=end - start, sampling=SamplingParameters()
         )
-        logits = executor.runner.logits(ExecutionBatch([row]))
+        logits = logits_of(ExecutionBatch([row]))
         loss += float(
             torch.nn.functional.cross_entropy(logits, targets[start + 1 : end + 1], reduction="sum")
         )
@@ -150,14 +192,20 @@ def default_model() -> Path:
 
 
 def main() -> int:
-    """Print a table; 1 when a quantization fails, or when `auto` would pick one that does."""
+    """Print a table; 1 when a quantization fails."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--model", type=Path, help="a model; the default one otherwise")
-    parser.add_argument("--quantization", help="only this one; otherwise all that the torch executor has")
+    parser.add_argument("--executor", help="only this one; otherwise all that are installed")
+    parser.add_argument("--quantization", help="only this one; otherwise all that the executors have")
     arguments = parser.parse_args()
     source = open_model(arguments.model or default_model())
-    available = TorchExecutorKind().quantizations(source)
-    chosen = [arguments.quantization] if arguments.quantization else list(available)
+    available = candidates(source)
+    chosen = [
+        candidate
+        for candidate in available
+        if arguments.executor in (None, candidate.executor)
+        and arguments.quantization in (None, candidate.quantization)
+    ]
     token_ids = text_tokens(source)
     verdicts = judge(source, token_ids, chosen, (PROMPT_CHUNK, DECODE_CHUNK))
     print(f"{source.path.name}, {len(token_ids)} tokens of {TEXT.name}; auto picks {available[0]}\n")
@@ -166,7 +214,7 @@ def main() -> int:
             ("quantization", "tokens at a time", "perplexity", "change", "top-1 agreement", "verdict"),
             [
                 (
-                    verdict.quantization,
+                    str(verdict.candidate),
                     str(verdict.chunk),
                     f"{verdict.perplexity:.3f}",
                     f"{verdict.increase:+.2%}",
