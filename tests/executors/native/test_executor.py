@@ -194,5 +194,5 @@ def test_a_tensor_that_does_not_fit_its_place_fails_the_load() -> None:
     tensor = SOURCE.tensors[name]
     cut = StoredTensor(name, tensor.dtype, tensor.shape, tensor.data[:-20])
     source = dataclasses.replace(SOURCE, tensors={**SOURCE.tensors, name: cut})
-    with pytest.raises(ModelLoadFailed, match="up_proj.*bytes"):
+    with pytest.raises(ModelLoadFailed, match=r"up_proj.*bytes"):
         load_native(source, "q4_1")

@@ -42,7 +42,9 @@ assert not {"torch", "numpy"} & set(sys.modules), "imported all the same"
 
 @pytest.mark.model
 def test_it_loads_and_chats() -> None:
-    done = subprocess.run([sys.executable, "-c", CHAT], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", CHAT], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     executor, _, answer = done.stdout.partition(" ")
     assert executor == "native"
