@@ -34,17 +34,30 @@ struct CacheReader {
     }
 };
 
-// Scores of `rows` queries against the 16 positions of one block.
+// Scores of `rows` queries against the 16 positions of one block. Numbers are taken in turn into
+// `Simd::chains` sums, so that no instruction waits for the one before.
 template <class Simd, CacheType type, int rows>
 inline void score_block(const CacheReader<Simd, type>& cache, const float (*queries)[kMaxHeadSize],
                         typename Simd::F (&scores)[rows]) {
+    constexpr int chains = Simd::chains;
+    typename Simd::F sums[chains][rows];
     NATIVE_UNROLL
-    for (auto& score : scores) score = Simd::zero();
-    for (int number = 0; number < cache.head_size; ++number) {
-        auto keys = cache.keys(number);
+    for (auto& chain : sums)
         NATIVE_UNROLL
-        for (int row = 0; row < rows; ++row)
-            scores[row] = Simd::fma(keys, Simd::set(queries[row][number]), scores[row]);
+        for (auto& sum : chain) sum = Simd::zero();
+    for (int number = 0; number < cache.head_size; number += chains) {
+        NATIVE_UNROLL
+        for (int chain = 0; chain < chains; ++chain) {
+            auto keys = cache.keys(number + chain);
+            NATIVE_UNROLL
+            for (int row = 0; row < rows; ++row)
+                sums[chain][row] = Simd::fma(keys, Simd::set(queries[row][number + chain]), sums[chain][row]);
+        }
+    }
+    NATIVE_UNROLL
+    for (int row = 0; row < rows; ++row) {
+        scores[row] = sums[0][row];
+        if constexpr (chains == 2) scores[row] = Simd::add(scores[row], sums[1][row]);
     }
     if constexpr (type == CacheType::int8) {
         auto scales = Simd::load(cache.key_scales());

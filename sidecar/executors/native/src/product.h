@@ -12,6 +12,8 @@
 
 namespace native {
 
+constexpr size_t kPrefetchBytes = 2048;  // processors' own prefetching stops at the end of every page
+
 // One tile's sums for `tokens` tokens of a block, from token `first` on.
 template <class Simd, Format format, int tokens>
 inline void multiply_tile(const uint8_t* tile, size_t groups, const ActivationGroup* input, int first,
@@ -22,7 +24,7 @@ inline void multiply_tile(const uint8_t* tile, size_t groups, const ActivationGr
     NATIVE_UNROLL
     for (auto& sum : sums) sum = Simd::zero();
     for (size_t group = 0; group < groups; ++group, codes += code_bytes(format), ++input) {
-        if constexpr (tokens <= 2) __builtin_prefetch(codes + 2048);
+        for (size_t line = 0; line < code_bytes(format); line += 64) __builtin_prefetch(codes + kPrefetchBytes + line);
         Reader reader(scales, group);
         for_each_part<Reader::parts>([&](auto part) {
             typename Simd::I products[tokens];

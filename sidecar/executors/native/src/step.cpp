@@ -17,7 +17,7 @@ size_t padded(size_t count) { return (count + kTileRows - 1) / kTileRows * kTile
 
 // How many items a thread takes at a time: few takes when there is little work in each.
 size_t chunk_of(size_t items, size_t tokens, int threads) {
-    return tokens > kTokenBlock ? 1 : std::max<size_t>(1, items / size_t(4 * threads));
+    return tokens > kTokenBlock ? 1 : std::max<size_t>(1, items / size_t(8 * threads));
 }
 
 }  // namespace
@@ -146,15 +146,20 @@ void Step::layer(size_t index, Member& member) {
 Activations Step::prepare_input(Member& member, const float* values, size_t stride, size_t columns, const std::vector<float>* norm) {
     size_t groups = groups_of(columns);
     float* normed = space_.normed.data();
-    member.share(tokens_.size(), 1, [&](size_t token, size_t) {
-        const float* source = values + token * stride;
-        if (norm) {
-            float* out = normed + token * hidden_stride_;
-            kernels_.normalize(source, norm->data(), columns, config_.epsilon, out);
-            source = out;
+    // A block of tokens is one thread's: their scales share lines of memory.
+    member.share(tokens_.size(), kTokenBlock, [&](size_t begin, size_t end) {
+        for (size_t token = begin; token < end; ++token) {
+            const float* source = values + token * stride;
+            // A norm passes on what is not finite, and the states are checked in the end; codes do not.
+            if (!norm && !kernels_.all_finite(source, columns)) failed_[size_t(tokens_[token].row)] = 1;
+            if (norm) {
+                float* out = normed + token * hidden_stride_;
+                kernels_.normalize(source, norm->data(), columns, config_.epsilon, out);
+                source = out;
+            }
+            kernels_.quantize(source, columns, space_.quantized.data() + token / kTokenBlock * groups,
+                              int(token % kTokenBlock));
         }
-        kernels_.quantize(source, columns, space_.quantized.data() + token / kTokenBlock * groups,
-                          int(token % kTokenBlock));
     });
     return {norm ? normed : values, norm ? hidden_stride_ : stride, space_.quantized.data(), tokens_.size()};
 }

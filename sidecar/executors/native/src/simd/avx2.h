@@ -58,6 +58,8 @@ struct Avx2 {
     struct I { __m256i low, high; };
     using B = I;
     static constexpr const char* name = Dot::name;
+    // Several registers make up 16 lanes: their sums do not wait for each other.
+    static constexpr int chains = 1;
     static constexpr int biased_zero_point = Dot::biased_zero_point;
 
     static F zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }

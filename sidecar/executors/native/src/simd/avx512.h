@@ -16,6 +16,8 @@ struct Avx512 {
     using I = __m512i;
     using B = __m512i;
     static constexpr const char* name = "avx512-vnni";
+    // Sums that a long row of products is divided into, so that none waits for the one before.
+    static constexpr int chains = 2;
     static constexpr int biased_zero_point = 128;
 
     static F zero() { return _mm512_setzero_ps(); }

@@ -17,6 +17,8 @@ struct Neon {
     struct B { uint8x16_t part[4]; };
     static constexpr const char* name = "neon-dotprod";
     // The instruction multiplies signed by signed: codes of 8 bits are made signed as they are used.
+    // Several registers make up 16 lanes: their sums do not wait for each other.
+    static constexpr int chains = 1;
     static constexpr int biased_zero_point = 0;
 
     template <class Work>
