@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import platform
@@ -83,9 +84,7 @@ class Sidecar:
             debug=debug,
             frame_tap=self._frames,
         )
-        self.hub = Hub(
-            terms, single_host=not debug, welcomed=partial(_import_executor_early, settings.executor)
-        )
+        self.hub = Hub(terms, single_host=not debug, welcomed=partial(_import_early, settings.executor))
 
     def shutdown(self, grace_seconds: float) -> None:
         """Begin an orderly end; returns at once."""
@@ -247,13 +246,17 @@ def _refuse_scripted_when_frozen(settings: Settings) -> None:
         raise Unsupported("options.executor 'scripted' is for tests from the source tree")
 
 
-def _import_executor_early(wanted: str | None) -> None:
-    """Import what models run on while the host is busy with its welcome: the first load finds it done."""
+def _import_early(wanted: str | None) -> None:
+    """Import what loads and chats need while the host is busy with its welcome: the first finds it done."""
 
-    def import_executor() -> None:
+    def import_all() -> None:
+        for module in ("tokenizers", "sidecar.text.template_sandbox"):
+            # Without them, as without an executor, it is a load that says what is missing.
+            with contextlib.suppress(ImportError):
+                importlib.import_module(module)
         for name in [wanted] if wanted else available_executors()[:1]:
             # A load reports what is wrong to whoever asked for it.
             with contextlib.suppress(SidecarError):
                 executor_kind(name)
 
-    threading.Thread(target=import_executor, name="import", daemon=True).start()
+    threading.Thread(target=import_all, name="import", daemon=True).start()
