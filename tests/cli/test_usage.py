@@ -26,7 +26,7 @@ def test_each_command_has_help_with_examples(run: Run, command: str) -> None:
     shown = run(command, "--help")
     assert shown.returncode == 0
     assert "examples:" in shown.stdout
-    assert "--executor" not in shown.stdout
+    assert "scripted" not in shown.stdout
 
 
 @pytest.mark.parametrize(
