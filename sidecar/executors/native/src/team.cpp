@@ -24,7 +24,7 @@ void Waiters::pause() {
 #endif
 }
 
-Team::Team(int threads) : size_(threads) {
+Team::Team(int threads) : size_(threads), ranges_(threads < kMaxRanges ? threads : kMaxRanges) {
     for (int i = 1; i < threads; ++i) threads_.emplace_back([this, i] { work(i); });
 }
 
@@ -40,7 +40,7 @@ void Team::open(size_t phases) {
         phase_count_ = phases;
     }
     for (size_t i = 0; i < phases; ++i) {
-        phases_[i].next.store(0, std::memory_order_relaxed);
+        for (auto& next : phases_[i].next) next.store(0, std::memory_order_relaxed);
         phases_[i].done.store(0, std::memory_order_relaxed);
     }
     gate_.fetch_add(kTurn);

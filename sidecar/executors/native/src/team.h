@@ -58,14 +58,22 @@ class Team {
         int number() const { return number_; }
 
         // The next phase: items [0, count), `chunk` at a time to whichever thread asks, by
-        // work(begin, end). Returns when all of them are done; what was written is seen by all.
+        // work(begin, end). Each thread begins with a range of its own, so that it goes through
+        // memory in one direction, and then helps the others. Returns when all items are done;
+        // what was written is seen by all.
         template <class Work>
         void share(size_t count, size_t chunk, Work work) {
             Phase& phase = team_.phases_[phase_++];
-            for (size_t begin; (begin = phase.next.fetch_add(chunk, std::memory_order_relaxed)) < count;) {
-                size_t end = begin + chunk < count ? begin + chunk : count;
-                work(begin, end);
-                if (phase.done.fetch_add(end - begin) + end - begin == count) team_.waiters_.wake();
+            size_t chunks = (count + chunk - 1) / chunk, ranges = size_t(team_.ranges_);
+            for (size_t i = 0; i < ranges; ++i) {
+                size_t range = (size_t(number_) + i) % ranges;
+                size_t first = chunks * range / ranges, length = chunks * (range + 1) / ranges - first;
+                for (size_t next; (next = phase.next[range].fetch_add(1, std::memory_order_relaxed)) < length;) {
+                    size_t begin = (first + next) * chunk;
+                    size_t end = begin + chunk < count ? begin + chunk : count;
+                    work(begin, end);
+                    if (phase.done.fetch_add(end - begin) + end - begin == count) team_.waiters_.wake();
+                }
             }
             if (phase.done.load(std::memory_order_acquire) != count)
                 team_.waiters_.wait([&] { return phase.done.load() == count; });
@@ -103,15 +111,17 @@ class Team {
     }
 
   private:
+    static constexpr int kMaxRanges = 12;  // what fits into a line of memory
     struct alignas(64) Phase {
-        std::atomic<size_t> next{0}, done{0};
+        std::atomic<uint32_t> next[kMaxRanges] = {};
+        std::atomic<size_t> done{0};
     };
 
     void open(size_t phases);
     void close();
     void work(int number);
 
-    int size_;
+    int size_, ranges_;
     void (*job_)(void*, Member&) = nullptr;
     void* context_ = nullptr;
     std::unique_ptr<Phase[]> phases_;
