@@ -162,7 +162,9 @@ def main() -> None:
     executor = NativeExecutor(ExecutorOptions("cpu", threads))
     estimate = NativeExecutorKind().memory_estimate(source, quantization, ExecutorOptions())
     executor.load(ConvertedModel(source, quantization), lambda fraction, stage: None)
-    executor.allocate_cache(max(case.streams * (case.context + case.tokens + BLOCK_SIZE) for case in CASES) // BLOCK_SIZE)
+    executor.allocate_cache(
+        max(case.streams * (case.context + case.tokens + BLOCK_SIZE) for case in CASES) // BLOCK_SIZE
+    )
     print(f"other work on this machine: {other_load_percent():.0f} %", flush=True)
     bandwidth: float = statistics.median(
         native_library().native_test_bandwidth(ctypes.c_int64(BANDWIDTH_BYTES), threads) for _ in range(5)

@@ -73,6 +73,14 @@ float read_float(Stored type, const uint8_t* row, size_t column) {
 size_t block_numbers(Stored type) { return kBlocks[int(type)].numbers; }
 size_t block_bytes(Stored type) { return kBlocks[int(type)].bytes; }
 
+StoredGroup read_factors(Stored type, const uint8_t* row, size_t group) {
+    StoredGroup result;
+    const uint8_t* block = row + group * block_bytes(type);
+    result.factor = read16(block);
+    result.minimum_factor = type == Stored::q4_1 ? read16(block + 2) : 0;
+    return result;
+}
+
 StoredGroup read_group(Stored type, const uint8_t* row, size_t group) {
     StoredGroup result{};
     bool is_nested = block_numbers(type) > kGroup;

@@ -24,6 +24,9 @@ struct StoredGroup {
     uint8_t minimum;          // of K formats
 };
 
+// The scale and the minimum alone of a format whose blocks are groups.
+StoredGroup read_factors(Stored type, const uint8_t* row, size_t group);
+
 StoredGroup read_group(Stored type, const uint8_t* row, size_t group);
 
 // Numbers [32 * group, 32 * group + 32) of a row of any type, as far as there are `columns`; zeros beyond.

@@ -57,6 +57,25 @@ void put_codes(const uint8_t* codes, int bits, int row, uint8_t* group) {
         }
 }
 
+// Formats whose blocks hold their codes as tiles do, only row by row: whole words are moved.
+bool move_codes(Stored type, const uint8_t* block, int row, uint8_t* group) {
+    if (type == Stored::q4_0 || type == Stored::q4_1) {
+        const uint8_t* halves = block + (type == Stored::q4_0 ? 2 : 4);
+        for (int part = 0; part < 4; ++part) std::memcpy(group + 64 * part + 4 * row, halves + 4 * part, 4);
+        return true;
+    }
+    if (type == Stored::q8_0) {
+        for (int chunk = 0; chunk < 8; ++chunk) {
+            uint32_t four;
+            std::memcpy(&four, block + 2 + 4 * chunk, 4);
+            four ^= 0x80808080;
+            std::memcpy(group + 64 * chunk + 4 * row, &four, 4);
+        }
+        return true;
+    }
+    return false;
+}
+
 void put_scales(const StoredGroup& stored, Scales kind, int row, size_t group, uint8_t* scales) {
     if (kind == Scales::half || kind == Scales::half_minimum) {
         uint8_t* place = scales + group * (kind == Scales::half ? 32 : 64);
@@ -102,15 +121,20 @@ void pack_tile(Stored type, const uint8_t* const (&rows)[kTileRows], size_t colu
         }
         uint8_t* scales = tile + groups * code_bytes(format);
         for (size_t group = 0; group < groups; ++group) {
+            uint8_t* place = tile + group * code_bytes(format);
             StoredGroup stored;
             if (is_same(type, format)) {
+                if (move_codes(type, rows[row] + group * block_bytes(type), row, place)) {
+                    put_scales(read_factors(type, rows[row], group), traits.scales, row, group, scales);
+                    continue;
+                }
                 stored = read_group(type, rows[row], group);
             } else {
                 float numbers[kGroup];
                 read_floats(type, rows[row], columns, group, numbers);
                 stored = quantize_group(numbers, format);
             }
-            put_codes(stored.codes, traits.bits, row, tile + group * code_bytes(format));
+            put_codes(stored.codes, traits.bits, row, place);
             put_scales(stored, traits.scales, row, group, scales);
         }
     }
