@@ -10,7 +10,7 @@ from sidecar.engine.memory import plan_cache
 from sidecar.errors import Cancelled, Unsupported
 from sidecar.executors.base import CacheLayout, ConversionProgress, Executor, ExecutorKind, ExecutorOptions
 from sidecar.executors.memory import available_memory
-from sidecar.executors.registry import available_executors, executor_kind
+from sidecar.executors.registry import executor_kind, preferred_executors
 from sidecar.library.convert import prepare_model
 from sidecar.library.resolve import resolve_model
 from sidecar.models.open import open_model
@@ -126,7 +126,7 @@ def load_source(
 
 def choose_executor(config: EngineConfig, source: ModelSource) -> tuple[ExecutorKind, str]:
     """The executor and quantization that `config` means for a model. Raises Unsupported."""
-    names = available_executors(config.device) if config.executor == "auto" else [config.executor]
+    names = preferred_executors(config.device) if config.executor == "auto" else [config.executor]
     offers = []
     for name in names:
         kind = executor_kind(name)

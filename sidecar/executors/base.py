@@ -16,6 +16,11 @@ from sidecar.models.source import ModelSource
 BLOCK_SIZE = 16
 """Tokens in a cache block."""
 
+STATES_NOT_FINITE = "the model computed hidden states that are not finite"
+LOGITS_NOT_FINITE = "the model computed logits that are not finite"
+NOTHING_ALLOWED = "the constraint leaves no token to choose"
+"""What a RowResult's `error` says, whichever executor it comes from."""
+
 ConversionProgress = Callable[[float, str], None]
 """Called with the fraction done (0 to 1) and the stage's name."""
 

@@ -13,12 +13,22 @@ NATIVE, TORCH = "native", "torch"
 def available_executors(device: str = "auto") -> list[str]:
     """Names of the executors that can be made here for a device, the preferred one first.
 
-    torch comes first where there is a device for it that is faster than any CPU.
+    torch comes first where there is a driver of a device that is faster than any CPU.
     """
     has_torch = find_spec("torch") is not None
     is_native = LIBRARY.exists() and device in ("auto", "cpu")
     names = [NATIVE] * is_native + [TORCH] * has_torch
     return names[::-1] if device == "auto" and has_torch and has_accelerator() else names
+
+
+def preferred_executors(device: str) -> list[str]:
+    """The same, asking torch itself whether it can use what drivers promise; may import it, which is slow."""
+    names = available_executors(device)
+    if names[:1] == [TORCH] and NATIVE in names:
+        from sidecar.executors.torch.kind import TorchExecutorKind
+
+        return names if TorchExecutorKind().runs_on_accelerator() else names[::-1]
+    return names
 
 
 def executor_kind(name: str) -> ExecutorKind:

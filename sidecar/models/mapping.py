@@ -27,3 +27,13 @@ def map_file(path: Path) -> mmap.mmap:
         raise NotFound(f"{path}: there is no such file") from None
     except OSError as error:
         raise ModelLoadFailed(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def release_pages(buffer: memoryview) -> None:
+    """Take the pages of the file mapping behind `buffer` out of this process; a later use reads them again.
+
+    What was written to a shared mapping stays in the file.
+    """
+    mapping = buffer.obj
+    if isinstance(mapping, mmap.mmap) and hasattr(mapping, "madvise"):
+        mapping.madvise(mmap.MADV_DONTNEED)

@@ -2,7 +2,9 @@
 
 import random
 import struct
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sidecar.models.config import DType, ModelConfig
 from sidecar.models.names import expected_shapes
@@ -20,6 +22,20 @@ _FACTORS = {
     DType.Q5_K: ({0: 0.0003, 2: 0.0045}, {}),
     DType.Q6_K: ({208: 0.0001}, {}),
 }
+
+
+_SMALL = ModelConfig(
+    architecture="llama",
+    vocab_size=320,
+    hidden_size=256,
+    intermediate_size=512,
+    num_layers=2,
+    num_attention_heads=8,
+    num_key_value_heads=2,
+    head_dim=32,
+    context_length=1024,
+    rms_norm_epsilon=1e-5,
+)
 
 
 def random_source(
@@ -64,19 +80,6 @@ def random_tensor(name: str, dtype: DType, shape: tuple[int, ...], generator: ra
     return StoredTensor(name, dtype, shape, memoryview(bytes(data)))
 
 
-def small_config(**changes: object) -> ModelConfig:
+def small_config(**changes: Any) -> ModelConfig:
     """Two layers of width 256, so that every block format fits."""
-    fields: dict[str, object] = {
-        "architecture": "llama",
-        "vocab_size": 320,
-        "hidden_size": 256,
-        "intermediate_size": 512,
-        "num_layers": 2,
-        "num_attention_heads": 8,
-        "num_key_value_heads": 2,
-        "head_dim": 32,
-        "context_length": 1024,
-        "rms_norm_epsilon": 1e-5,
-        **changes,
-    }
-    return ModelConfig(**fields)  # type: ignore[arg-type]
+    return replace(_SMALL, **changes)

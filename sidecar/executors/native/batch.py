@@ -5,16 +5,20 @@ import struct
 from array import array
 
 from sidecar.errors import InvalidParams
-from sidecar.executors.base import ExecutionBatch, ExecutionRow, RowResult, SamplingParameters
+from sidecar.executors.base import (
+    LOGITS_NOT_FINITE,
+    NOTHING_ALLOWED,
+    STATES_NOT_FINITE,
+    ExecutionBatch,
+    ExecutionRow,
+    RowResult,
+    SamplingParameters,
+)
 from sidecar.executors.native.buffers import address_of
 from sidecar.executors.native.library import Batch, Row, Sample
 from sidecar.generation import SampledLogprobs, TokenLogprob
 
-STATES_NOT_FINITE = "the model computed hidden states that are not finite"
-_SAMPLE_ERRORS = {
-    3: "the model computed logits that are not finite",
-    4: "the constraint leaves no token to choose",
-}
+_SAMPLE_ERRORS = {3: LOGITS_NOT_FINITE, 4: NOTHING_ALLOWED}
 _CANCELLED, _STATES_NOT_FINITE = 1, 2
 _ROW = struct.Struct("@Q7d4iP14i")
 _PENALTY = struct.Struct("@ii")
@@ -51,11 +55,6 @@ class PackedBatch:
         self.samples = (Sample * max(1, self._sample_count))()
         self.top_tokens = array("i", bytes(4 * top * self._sample_count))
         self.top_values = array("f", bytes(4 * top * self._sample_count))
-
-    @property
-    def sample_count(self) -> int:
-        """Positions that get a token."""
-        return self._sample_count
 
     def structure(self) -> Batch:
         """The batch as a C structure; it points into this object."""

@@ -54,6 +54,7 @@ class NativeExecutor:
         self._handle: int | None = None
         self._source: ModelSource | None = None
         self._quantization = ""
+        self._block_bytes = 0
 
     @property
     def name(self) -> str:
@@ -94,6 +95,7 @@ class NativeExecutor:
         self._check(self._library.native_allocate_cache(handle, blocks, CACHE_TYPES[kind]))
         config = source.config
         shape = f"{config.num_layers}x{config.num_key_value_heads}x{config.head_dim}"
+        self._block_bytes = estimate.bytes_per_block
         return CacheLayout(
             blocks=blocks,
             bytes_per_block=estimate.bytes_per_block,
@@ -124,7 +126,7 @@ class NativeExecutor:
     def export_blocks(self, blocks: Sequence[int]) -> bytes:
         """See Executor."""
         _, handle = self._loaded()
-        content = bytearray(len(blocks) * self._block_bytes())
+        content = bytearray(len(blocks) * self._block_bytes)
         target = (ctypes.c_char * len(content)).from_buffer(content)
         numbers = array("i", blocks)
         self._check(
@@ -178,10 +180,6 @@ class NativeExecutor:
         if self._handle is None or self._source is None:
             raise ModelNotLoaded("the native executor has no model; load comes first")
         return self._source, self._handle
-
-    def _block_bytes(self) -> int:
-        source, _ = self._loaded()
-        return memory_estimate(source, self._quantization, self._options).bytes_per_block
 
     def _check(self, failed: int) -> None:
         if failed:

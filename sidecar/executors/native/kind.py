@@ -31,7 +31,9 @@ class NativeExecutorKind:
         """See ExecutorKind."""
         config = source.config
         is_known = config.architecture in ARCHITECTURES and config.head_dim in HEAD_DIMENSIONS
-        return formats.quantizations(source) if is_known and rope.is_supported(config) else ()
+        # A GGUF file's row order is defined for heads that are rotated whole.
+        is_ordered = not source.permuted_qk or config.rope.rotary_dimensions in (None, config.head_dim)
+        return formats.quantizations(source) if is_known and is_ordered and rope.is_supported(config) else ()
 
     def needs_conversion(self, source: ModelSource, quantization: str) -> bool:
         """See ExecutorKind: weights are packed from the model file at every load."""

@@ -1,7 +1,6 @@
 """Packing a model file's tensors into the C++ model, one after another, straight from the mapping."""
 
 import ctypes
-import mmap
 from array import array
 from collections.abc import Sequence
 
@@ -14,6 +13,7 @@ from sidecar.executors.native.library import Tensor, last_error, native_library
 from sidecar.executors.native.slots import LayerSlot
 from sidecar.executors.rope import inverse_frequencies
 from sidecar.models.config import DType
+from sidecar.models.mapping import release_pages
 from sidecar.models.names import EMBEDDING, ROPE_FREQUENCIES
 from sidecar.models.source import ModelSource, StoredTensor
 
@@ -40,7 +40,7 @@ class _Loader:
         done = 0
         for slot, tensor in tensors:
             self._set_matrix(slot, tensor, NUMBERS[format_of(slot, tensor, quantization)])
-            _release_pages(tensor.data)
+            release_pages(tensor.data)
             done += tensor.data.nbytes
             progress(done / total, "loading weights")
         embedding = self._source.tensors[EMBEDDING]
@@ -101,10 +101,3 @@ class _Loader:
 
 def _floats(tensor: StoredTensor) -> Sequence[float]:
     return memoryview(tensor.data).cast("B").cast("f").tolist()
-
-
-def _release_pages(data: memoryview) -> None:
-    """Take the file's pages out of this process: what was packed is not read again."""
-    mapping = data.obj
-    if isinstance(mapping, mmap.mmap) and hasattr(mapping, "madvise"):
-        mapping.madvise(mmap.MADV_DONTNEED)

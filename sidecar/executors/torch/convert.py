@@ -9,8 +9,8 @@ from sidecar.errors import Unsupported
 from sidecar.executors.base import ConversionProgress
 from sidecar.executors.torch.formats import pieces
 from sidecar.executors.torch.tensor_file import create_tensor_file
-from sidecar.executors.torch.views import release_pages
 from sidecar.executors.torch.weight_layout import model_layout
+from sidecar.models.mapping import release_pages
 from sidecar.models.source import ModelSource
 
 WEIGHTS_FILE = "weights.safetensors"

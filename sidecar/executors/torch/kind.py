@@ -27,6 +27,10 @@ class TorchExecutorKind:
         """See ExecutorKind."""
         return convert.LAYOUT_VERSION
 
+    def runs_on_accelerator(self) -> bool:
+        """Whether this torch has a device here that is faster than a CPU."""
+        return resolve_device("auto").type != "cpu"
+
     def quantizations(self, source: ModelSource) -> Sequence[str]:
         """See ExecutorKind. The order is that of speed where this computer's default device is fast at it."""
         config = source.config

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from sidecar.executors.base import ExecutionBatch, ExecutionResult, ExecutionRow, RowResult
+from sidecar.executors.base import STATES_NOT_FINITE, ExecutionBatch, ExecutionResult, ExecutionRow, RowResult
 from sidecar.executors.torch.cache_engine import CacheEngine
 from sidecar.executors.torch.models.decoder import DecoderModel
 from sidecar.executors.torch.sampler import Sample, SampleRequest, sample
 from sidecar.executors.torch.step_plan import PlannedRow, StepPlan, plan_step
-
-NOT_FINITE = "the model computed hidden states that are not finite"
 
 
 class ModelRunner:
@@ -37,7 +35,7 @@ class ModelRunner:
             taken += planned.row.samples
             if not planned.row.cancel[0]:
                 results[planned.index] = (
-                    RowResult(error=NOT_FINITE) if planned.index in failed else _row_result(chosen)
+                    RowResult(error=STATES_NOT_FINITE) if planned.index in failed else _row_result(chosen)
                 )
         return ExecutionResult(results)
 

@@ -24,15 +24,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from sidecar.executors.base import SamplingParameters
+from sidecar.executors.base import LOGITS_NOT_FINITE, NOTHING_ALLOWED, SamplingParameters
 from sidecar.executors.torch.filters import filter_logits
 from sidecar.executors.torch.philox import uniform
 from sidecar.executors.torch.shortlist import has_shortlist, shortlist
 from sidecar.executors.torch.views import tensor_view
 from sidecar.generation import SampledLogprobs, TokenLogprob
 
-NOT_FINITE = "the model computed logits that are not finite"
-NOTHING_ALLOWED = "the constraint leaves no token to choose"
 _MINUS_INFINITY = float("-inf")
 _BITS_OF_BYTE = ((torch.arange(256)[:, None] >> torch.arange(8)) & 1).to(torch.bool)
 
@@ -64,7 +62,7 @@ def sample(logits: Tensor, requests: Sequence[SampleRequest]) -> list[Sample]:
     _adjust(logits, requests)
     token_ids, best = _choose(logits, requests)
     return [
-        Sample(error=NOT_FINITE)
+        Sample(error=LOGITS_NOT_FINITE)
         if not finite[row]
         else Sample(error=NOTHING_ALLOWED)
         if best[row] == _MINUS_INFINITY

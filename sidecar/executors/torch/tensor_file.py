@@ -18,7 +18,8 @@ from torch import Tensor
 
 from sidecar.errors import ModelLoadFailed
 from sidecar.executors.torch.linear.base import TensorSpec
-from sidecar.executors.torch.views import release_pages, tensor_view
+from sidecar.executors.torch.views import tensor_view
+from sidecar.models.mapping import release_pages
 
 ALIGNMENT = 64
 _TYPE_NAMES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.int8: "I8"}

@@ -1,6 +1,5 @@
 """Tensors that are views of somebody else's bytes."""
 
-import mmap
 import warnings
 from collections.abc import Sequence
 
@@ -26,16 +25,6 @@ def tensor_view(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given buffer is not writable")
         return torch.frombuffer(buffer, dtype=dtype).view(tuple(shape))
-
-
-def release_pages(buffer: memoryview) -> None:
-    """Take the pages of the file mapping behind `buffer` out of this process; a later use reads them again.
-
-    What was written to a shared mapping stays in the file.
-    """
-    mapping = buffer.obj
-    if isinstance(mapping, mmap.mmap) and hasattr(mapping, "madvise"):
-        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def stored_view(stored: StoredTensor) -> torch.Tensor:

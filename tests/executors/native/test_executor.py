@@ -8,9 +8,14 @@ import pytest
 import torch
 
 from sidecar.errors import InvalidParams, ModelLoadFailed, ModelNotLoaded, OutOfMemory, Unsupported
-from sidecar.executors.base import ConvertedModel, ExecutionBatch, ExecutorOptions, SamplingParameters
+from sidecar.executors.base import (
+    STATES_NOT_FINITE,
+    ConvertedModel,
+    ExecutionBatch,
+    ExecutorOptions,
+    SamplingParameters,
+)
 from sidecar.executors.native import executor as native_executor
-from sidecar.executors.native.batch import STATES_NOT_FINITE
 from sidecar.executors.native.executor import NativeExecutor
 from sidecar.executors.native.kind import NativeExecutorKind
 from sidecar.models.config import DType, RopeConfig
@@ -127,6 +132,9 @@ def test_what_is_offered_depends_on_the_file() -> None:
     assert KIND.quantizations(random_source(DType.I8, small_config())) == ()
     assert KIND.quantizations(random_source(DType.F32, small_config(architecture="gemma2"))) == ()
     assert KIND.quantizations(random_source(DType.F32, small_config(head_dim=20))) == ()
+    part = small_config(rope=RopeConfig(rotary_dimensions=16))
+    assert KIND.quantizations(random_source(DType.F32, part))
+    assert KIND.quantizations(random_source(DType.F32, part, permuted_qk=True)) == ()
     yarn = RopeConfig(scaling={"rope_type": "yarn"})
     assert KIND.quantizations(random_source(DType.F32, small_config(rope=yarn))) == ()
 

@@ -44,9 +44,12 @@ def test_every_stored_format(dtype: DType, kernel_path: str) -> None:
     _compare(executor, QuantizedReference(source))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_every_family(name: str) -> None:
-    source = random_source(DType.Q4_1, small_config(**FAMILIES[name]), seed=1)
+@pytest.mark.parametrize(
+    ("name", "permuted_qk"), [*((name, False) for name in FAMILIES), ("llama", True), ("every bias", True)]
+)
+def test_every_family(name: str, permuted_qk: bool) -> None:
+    """Rows and biases of queries and keys lie in the order of safetensors, or in GGUF's."""
+    source = random_source(DType.Q4_1, small_config(**FAMILIES[name]), seed=1, permuted_qk=permuted_qk)
     executor = load_native(source, "q4_1")
     _compare(executor, QuantizedReference(source))
 

@@ -12,11 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sidecar.executors.base import ExecutionBatch, ExecutionRow, RowResult, SamplingParameters
+from sidecar.executors.base import (
+    LOGITS_NOT_FINITE,
+    NOTHING_ALLOWED,
+    ExecutionBatch,
+    ExecutionRow,
+    RowResult,
+    SamplingParameters,
+)
 from sidecar.executors.native.batch import PackedBatch
 from sidecar.executors.native.library import Sample, kernel_paths, last_error, native_library
 from sidecar.executors.torch.philox import uniform
-from sidecar.executors.torch.sampler import NOT_FINITE, NOTHING_ALLOWED, SampleRequest, sample
+from sidecar.executors.torch.sampler import SampleRequest, sample
 
 PATHS = [name for name, is_usable in kernel_paths() if is_usable]
 VOCABULARY = 100
@@ -311,7 +318,7 @@ def test_logits_that_are_not_finite_are_an_error(path: str, broken: float, place
     logits = LOGITS.clone()
     logits[place] = broken
     assert one(SampleRequest(SamplingParameters(logprobs=True), 1), logits, path) == RowResult(
-        error=NOT_FINITE
+        error=LOGITS_NOT_FINITE
     )
 
 

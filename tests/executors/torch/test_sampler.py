@@ -8,10 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.executors.base import SamplingParameters
+from sidecar.executors.base import LOGITS_NOT_FINITE, NOTHING_ALLOWED, SamplingParameters
 from sidecar.executors.torch.filters import filter_logits
 from sidecar.executors.torch.philox import uniform
-from sidecar.executors.torch.sampler import NOT_FINITE, NOTHING_ALLOWED, Sample, SampleRequest, sample
+from sidecar.executors.torch.sampler import Sample, SampleRequest, sample
 
 VOCABULARY = 100
 LOGITS = torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(3)) * 3
@@ -141,7 +141,7 @@ def test_a_row_that_is_not_finite_ends_alone(broken: float) -> None:
     logits = torch.stack([LOGITS, LOGITS, LOGITS])
     logits[1, 4] = broken
     results = sample(logits, [SampleRequest(greedy(), 0) for _ in range(3)])
-    assert [result.error for result in results] == [None, NOT_FINITE, None]
+    assert [result.error for result in results] == [None, LOGITS_NOT_FINITE, None]
     assert results[0] == results[2] == one(SampleRequest(greedy(), 0))
 
 

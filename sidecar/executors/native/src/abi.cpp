@@ -111,10 +111,12 @@ int32_t native_set_vector(native_model* handle, int32_t layer, int32_t slot, con
         if (wrong.empty() && block_numbers(Stored(tensor->stored)) != 1) wrong = "a vector must be of plain floats";
         if (!wrong.empty()) return fail(wrong);
         // Padded to whole groups, which are whole tiles too.
-        std::vector<float> numbers(groups_of(size_t(columns)) * kGroup);
-        for (size_t group = 0; group < groups_of(size_t(columns)); ++group)
-            read_floats(Stored(tensor->stored), static_cast<const uint8_t*>(tensor->data), size_t(columns), group,
-                        numbers.data() + group * kGroup);
+        size_t count = size_t(columns);
+        std::vector<float> stored(groups_of(count) * kGroup), numbers(stored.size());
+        for (size_t group = 0; group < groups_of(count); ++group)
+            read_floats(Stored(tensor->stored), static_cast<const uint8_t*>(tensor->data), count, group,
+                        stored.data() + group * kGroup);
+        for (size_t i = 0; i < count; ++i) numbers[i] = stored[stored_row(i, count, size_t(tensor->permuted_heads))];
         *model.vector(layer, slot) = std::move(numbers);
         return 0;
     });

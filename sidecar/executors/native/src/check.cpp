@@ -97,8 +97,9 @@ std::string check_tensor(const native_tensor* tensor, int64_t rows, int64_t colu
         return number(columns) + " columns are no multiple of a block's " + number(int64_t(block_numbers(stored)));
     int64_t bytes = rows * int64_t(row_bytes(stored, size_t(columns)));
     if (tensor->bytes != bytes) return "the tensor has " + number(tensor->bytes) + " bytes; it must have " + number(bytes);
-    if (tensor->permuted_heads < 0 || (tensor->permuted_heads && rows % (2 * int64_t(tensor->permuted_heads))))
-        return number(rows) + " rows cannot be " + number(tensor->permuted_heads) + " heads of pairs";
+    int64_t permuted = rows > 1 ? rows : columns;  // the numbers of a vector are one a row
+    if (tensor->permuted_heads < 0 || (tensor->permuted_heads && permuted % (2 * int64_t(tensor->permuted_heads))))
+        return number(permuted) + " rows cannot be " + number(tensor->permuted_heads) + " heads of pairs";
     return "";
 }
 

@@ -68,16 +68,11 @@ bool Model::shape(int32_t slot, int64_t& rows, int64_t& columns) const {
     }
 }
 
-namespace {
-
-// Row r of a rotary head, first all of the first halves of pairs, lies interleaved in a GGUF file.
 size_t stored_row(size_t row, size_t rows, size_t permuted_heads) {
     if (!permuted_heads) return row;
     size_t size = rows / permuted_heads, inner = row % size;
     return row - inner + inner % (size / 2) * 2 + inner / (size / 2);
 }
-
-}  // namespace
 
 bool Model::pack(Matrix& matrix, const native_tensor& tensor, Format format) {
     size_t rows = size_t(tensor.rows), columns = size_t(tensor.columns);

@@ -43,6 +43,10 @@ struct Cache {
     uint8_t* block(size_t layer, size_t id) const { return memory.get() + (layer * blocks + id) * layer_bytes; }
 };
 
+// Where the file has row `row` of a matrix, or number of a vector, of so many rotary heads whose pairs
+// lie interleaved: with us all first halves of a head's pairs come first. 0 heads: nothing is moved.
+size_t stored_row(size_t row, size_t rows, size_t permuted_heads);
+
 size_t cache_head_bytes(CacheType type, size_t head_size);
 
 class Model {

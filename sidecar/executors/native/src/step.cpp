@@ -143,28 +143,33 @@ void Step::layer(size_t index, Member& member) {
     finish(kDown, member);
 }
 
-Activations Step::prepare_input(Member& member, const float* values, size_t stride, size_t columns, const std::vector<float>* norm) {
-    size_t groups = groups_of(columns);
-    float* normed = space_.normed.data();
+// The input of a product: a token's numbers, after a norm if there is one, quantized to its place.
+void Step::prepare_token(const float* source, size_t columns, const std::vector<float>* norm, size_t place) {
+    if (norm) {
+        float* normed = space_.normed.data() + place * hidden_stride_;
+        kernels_.normalize(source, norm->data(), columns, config_.epsilon, normed);
+        source = normed;
+    }
+    ActivationGroup* block = space_.quantized.data() + place / kTokenBlock * groups_of(columns);
+    kernels_.quantize(source, columns, block, int(place % kTokenBlock));
+}
+
+Activations Step::prepare_input(Member& member, const float* values, size_t stride, size_t columns,
+                                const std::vector<float>* norm) {
     // A block of tokens is one thread's: their scales share lines of memory.
     member.share(tokens_.size(), kTokenBlock, [&](size_t begin, size_t end) {
         for (size_t token = begin; token < end; ++token) {
             const float* source = values + token * stride;
             // A norm passes on what is not finite, and the states are checked in the end; codes do not.
             if (!norm && !kernels_.all_finite(source, columns)) failed_[size_t(tokens_[token].row)] = 1;
-            if (norm) {
-                float* out = normed + token * hidden_stride_;
-                kernels_.normalize(source, norm->data(), columns, config_.epsilon, out);
-                source = out;
-            }
-            kernels_.quantize(source, columns, space_.quantized.data() + token / kTokenBlock * groups,
-                              int(token % kTokenBlock));
+            prepare_token(source, columns, norm, token);
         }
     });
-    return {norm ? normed : values, norm ? hidden_stride_ : stride, space_.quantized.data(), tokens_.size()};
+    return {norm ? space_.normed.data() : values, norm ? hidden_stride_ : stride, space_.quantized.data(), tokens_.size()};
 }
 
-void Step::multiply(Member& member, std::initializer_list<Product> products, const Activations& input, size_t stride, Store store) {
+void Step::multiply(Member& member, std::initializer_list<Product> products, const Activations& input, size_t stride,
+                    Store store) {
     size_t total = 0;
     for (const Product& product : products) total += product.matrix->tiles();
     member.share(total, chunk_of(total, input.tokens, model_.team.size()), [&](size_t begin, size_t end) {
@@ -228,12 +233,10 @@ void Step::check_tokens(Member& member) {
 
 void Step::head(Member& member) {
     size_t hidden = size_t(config_.hidden);
-    member.share(sampled_.size(), 1, [&](size_t place, size_t) {
-        float* out = space_.normed.data() + place * hidden_stride_;
-        const float* states = space_.hidden.data() + size_t(sampled_[place]) * hidden_stride_;
-        kernels_.normalize(states, model_.final_norm.data(), hidden, config_.epsilon, out);
-        kernels_.quantize(out, hidden, space_.quantized.data() + place / kTokenBlock * groups_of(hidden),
-                          int(place % kTokenBlock));
+    member.share(sampled_.size(), kTokenBlock, [&](size_t begin, size_t end) {
+        for (size_t place = begin; place < end; ++place)
+            prepare_token(space_.hidden.data() + size_t(sampled_[place]) * hidden_stride_, hidden, &model_.final_norm,
+                          place);
     });
     finish(kNormalize, member);
     Activations input{space_.normed.data(), hidden_stride_, space_.quantized.data(), sampled_.size()};

@@ -85,12 +85,15 @@ class Step {
     void finish(Phase phase, const Member& member);
 
     // Parts of a phase, by whichever thread has time.
-    Activations prepare_input(Member& member, const float* values, size_t stride, size_t columns, const std::vector<float>* norm);
-    void multiply(Member& member, std::initializer_list<Product> products, const Activations& input, size_t stride, Store store);
+    Activations prepare_input(Member& member, const float* values, size_t stride, size_t columns,
+                              const std::vector<float>* norm);
+    void multiply(Member& member, std::initializer_list<Product> products, const Activations& input, size_t stride,
+                  Store store);
     void gate(Member& member, const Layer& layer, const Activations& input);
     void check_tokens(Member& member);
 
     // One item of a phase.
+    void prepare_token(const float* source, size_t columns, const std::vector<float>* norm, size_t place);
     void place_heads(size_t index, size_t token);
     void write_attended(const AttentionTile& tile, const Partial* totals);
 

@@ -25,10 +25,18 @@ void Waiters::pause() {
 }
 
 Team::Team(int threads) : size_(threads), ranges_(threads < kMaxRanges ? threads : kMaxRanges) {
-    for (int i = 1; i < threads; ++i) threads_.emplace_back([this, i] { work(i); });
+    try {
+        for (int i = 1; i < threads; ++i) threads_.emplace_back([this, i] { work(i); });
+    } catch (...) {
+        // The system has no more threads: those that run must end before their team does.
+        stop();
+        throw;
+    }
 }
 
-Team::~Team() {
+Team::~Team() { stop(); }
+
+void Team::stop() {
     stopping_ = true;
     waiters_.wake();
     for (auto& thread : threads_) thread.join();

@@ -119,6 +119,7 @@ class Team {
 
     void open(size_t phases);
     void close();
+    void stop();
     void work(int number);
 
     int size_, ranges_;
