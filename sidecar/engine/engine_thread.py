@@ -1,9 +1,9 @@
 """The one thread that owns live engines.
 
 Commands come in through a queue, every engine with work takes a step in turn,
-and what the steps gave goes to the asyncio thread in one `call_soon_threadsafe`
-a turn. Without work the thread sleeps in the queue. Nothing else touches an
-engine's state, so nothing in it is locked.
+and what the steps gave goes to the asyncio thread by way of the mailbox.
+Without work the thread sleeps in the queue. Nothing else touches an engine's
+state, so nothing in it is locked.
 
 This is one of the three places that may catch everything: whatever a step
 raises past the engine's own handling ends that engine's requests, not the
@@ -17,9 +17,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from sidecar.engine.inference_engine import InferenceEngine
 from sidecar.engine.info import EngineActivity
+from sidecar.engine.mailbox import Mailbox
 from sidecar.errors import InternalError, ModelNotLoaded, SidecarError
 from sidecar.generation import GenerationOutput, InferenceRequest, RequestId
 
@@ -57,7 +59,7 @@ class EngineThread:
         self._loop = asyncio.get_running_loop()
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._seats: list[EngineSeat] = []
-        self._outbox: list[Callable[[], None]] = []
+        self._mailbox = Mailbox(self._loop)
         self._stepping: tuple[EngineSeat, float] | None = None
         self._ending = False
         self._ended: asyncio.Future[None] | None = None
@@ -117,10 +119,11 @@ class EngineThread:
                     self._step(seat)
                 if seat.closed is not None and not seat.engine.has_unfinished_requests():
                     self._close(seat)
-            if self._outbox and not self._hand_over():
+            if not self._mailbox.is_read:
+                self._abandon_all()
                 return
         if self._ended is not None:
-            self._loop.call_soon_threadsafe(_resolve, self._ended)
+            self._mailbox.put(partial(_resolve, self._ended))
 
     def _take_commands(self) -> None:
         if not any(seat.engine.has_unfinished_requests() or seat.closed for seat in self._seats):
@@ -164,27 +167,21 @@ class EngineThread:
             self._send(seat, [*outputs])
 
     def _send(self, seat: EngineSeat, outputs: list[GenerationOutput | Refusal]) -> None:
-        self._outbox.append(lambda: seat.deliver(outputs))
+        self._mailbox.put(partial(seat.deliver, outputs), urgent=not all(map(_can_wait, outputs)))
 
-    def _hand_over(self) -> bool:
-        outbox, self._outbox = self._outbox, []
-        try:
-            self._loop.call_soon_threadsafe(_run_all, outbox)
-        except RuntimeError:
-            # The loop was closed without closing us: nobody is left to compute for.
-            for seat in tuple(self._seats):
-                seat.engine.close()
-            return False
-        return True
+    def _abandon_all(self) -> None:
+        """The loop was closed without closing us: nobody is left to compute for."""
+        for seat in tuple(self._seats):
+            seat.engine.close()
 
     def _begin_closing(self, seat: EngineSeat, closed: asyncio.Future[None], *, drain: bool) -> None:
         if seat not in self._seats:
-            self._outbox.append(lambda: _resolve(closed))
+            self._mailbox.put(partial(_resolve, closed))
         elif seat.closed is None:
             seat.closed = closed
         else:
             earlier = seat.closed
-            self._outbox.append(lambda: earlier.add_done_callback(lambda _: _resolve(closed)))
+            self._mailbox.put(lambda: earlier.add_done_callback(lambda _: _resolve(closed)))
         if not drain:
             seat.engine.cancel_all()
 
@@ -205,16 +202,21 @@ class EngineThread:
             logger.exception(
                 "the engine of model %r could not be closed cleanly", seat.engine.model_info.name
             )
-        self._outbox.append(lambda: _resolve(closed))
+        self._mailbox.put(partial(_resolve, closed))
 
 
 def _unloaded(seat: EngineSeat) -> ModelNotLoaded:
     return ModelNotLoaded(f"model {seat.engine.model_info.name!r} is being unloaded; load it again")
 
 
-def _run_all(deliveries: list[Callable[[], None]]) -> None:
-    for deliver in deliveries:
-        deliver()
+def _can_wait(output: GenerationOutput | Refusal) -> bool:
+    """Whether it is nothing but further text: no end, no first token, no progress."""
+    return (
+        isinstance(output, GenerationOutput)
+        and not output.finished
+        and output.usage.completion_tokens > 1
+        and output.queue_position is None
+    )
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

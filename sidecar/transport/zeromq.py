@@ -117,7 +117,8 @@ class ZeroMQServer:
             return Sent.GONE
         finally:
             # Sending may take the descriptor's signal for a message that came meanwhile.
-            self._schedule_pump()
+            if self._has_message():
+                self._schedule_pump()
         return Sent.YES
 
     def forget(self, link: "ZeroMQLink") -> None:
@@ -167,15 +168,14 @@ class ZeroMQServer:
     def _pump(self) -> None:
         self._pump_scheduled = False
         for _ in range(_MESSAGES_PER_TURN):
-            if self._socket.closed:
-                return
-            try:
-                frames = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
-            except zmq.Again:
+            if self._socket.closed or not self._has_message():
                 return
             # Asked for before it is needed: should this message fail, the descriptor would not tell again.
             self._schedule_pump()
-            self._receive(frames)
+            self._receive(self._socket.recv_multipart(zmq.DONTWAIT, copy=False))
+
+    def _has_message(self) -> bool:
+        return bool(self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)
 
     def _receive(self, frames: list[zmq.Frame]) -> None:
         identity = frames[0].bytes

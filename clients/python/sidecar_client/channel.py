@@ -1,16 +1,14 @@
 """Frames in and out over one encrypted socket. Knows nothing of what they mean.
 
-A thread of its own owns the socket: that works with any asyncio loop on any
-system, and the loop may be blocked without the connection noticing.
+The loop owns the socket. libzmq's own thread answers heartbeats and takes
+messages in, so the loop may be blocked without the connection noticing.
 """
 
 import asyncio
 import contextlib
 import functools
 import operator
-import socket
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,12 +16,14 @@ from dataclasses import dataclass, field
 import zmq
 
 from sidecar_client.liveness import Liveness
+from sidecar_client.readiness import watch_readable
 from sidecar_protocol.limits import LIMITS
 
 Frames = list[bytes]
 
 _LINGER_MILLISECONDS = 200
 _NEVER_MILLISECONDS = 2**31 - 1
+_MESSAGES_PER_TURN = 64
 _ENDINGS: dict[int, str] = {
     zmq.EVENT_DISCONNECTED: "the connection was cut",
     zmq.EVENT_CLOSED: "nothing listens there",
@@ -44,7 +44,10 @@ class Door:
 
 
 class Channel:
-    """One connection's socket. `deliver` and `ended` run on the loop; `ended` once, after all messages."""
+    """One connection's socket, made, used and closed on the running loop.
+
+    `deliver` gets messages as they come; `ended` is called once, after all of them.
+    """
 
     def __init__(
         self,
@@ -53,116 +56,113 @@ class Channel:
         deliver: Callable[[list[Frames]], None],
         ended: Callable[[str], None],
     ) -> None:
-        self._door = door
-        self._liveness = liveness
         self._deliver = deliver
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._outbox: deque[Frames] = deque()
-        self._closing = False
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        self._wake_reader.setblocking(False)
-        self._wake_writer.setblocking(False)
-        self._finished = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="sidecar-channel", daemon=True)
-        self._thread.start()
+        self._pump_scheduled = False
+        self._released: asyncio.Future[None] | None = None
+        self._stop_watching: list[Callable[[], None]] = []
+        self._context = zmq.Context()
+        self._dealer = self._context.socket(zmq.DEALER)
+        self._monitor = self._dealer.get_monitor_socket(functools.reduce(operator.or_, _ENDINGS))
+        try:
+            _configure(self._dealer, door, liveness)
+            self._dealer.connect(door.endpoint)
+        except zmq.ZMQError as error:
+            reason = f"{door.endpoint!r} cannot be connected to: {error.strerror}"
+            self._loop.call_soon(self._finish, reason)
+            return
+        self._watch(self._monitor, self._connection_changed)
+        self._watch(self._dealer, self._pump)
 
     def send(self, frames: Frames) -> None:
-        """Queue a message; never waits. After the end it goes nowhere."""
+        """Send a message, or queue it while the engine takes none; never waits. After the end it goes nowhere."""
+        if self._released is not None:
+            return
         self._outbox.append(frames)
-        self._wake()
+        self._flush()
+        # Sending may take the descriptor's signal for a message that came meanwhile.
+        if self._has_message():
+            self._schedule_pump()
 
     async def close(self) -> None:
         """Send what is queued, as far as the peer takes it at once, and give everything back."""
-        self._closing = True
-        self._wake()
-        await self._finished.wait()
+        if self._released is None:
+            self._flush()
+            self._finish("it was closed by this program")
+        if self._released is not None:
+            await asyncio.shield(self._released)
 
-    def _wake(self) -> None:
-        # A full or closed pipe means that the thread is awake already, or gone.
-        with contextlib.suppress(OSError):
-            self._wake_writer.send(b"\0")
+    def _watch(self, watched: "zmq.Socket[bytes]", callback: Callable[[], None]) -> None:
+        self._stop_watching.append(watch_readable(self._loop, watched.getsockopt(zmq.FD), callback))
+        # The descriptor tells of changes alone: what came before it was watched must be asked for.
+        self._loop.call_soon(callback)
 
-    def _run(self) -> None:
-        reason = "its thread has failed"
-        context = zmq.Context()
-        dealer = context.socket(zmq.DEALER)
-        monitor = dealer.get_monitor_socket(functools.reduce(operator.or_, _ENDINGS))
-        try:
-            reason = self._pump(dealer, monitor)
-        except zmq.ZMQError as error:
-            reason = f"{self._door.endpoint!r} cannot be connected to: {error.strerror}"
-        finally:
-            dealer.disable_monitor()
-            monitor.close(0)
-            dealer.close(_LINGER_MILLISECONDS)
-            context.term()
-            self._wake_reader.close()
-            self._wake_writer.close()
-            self._on_loop(self._finish, reason)
+    def _schedule_pump(self) -> None:
+        if not self._pump_scheduled:
+            self._pump_scheduled = True
+            self._loop.call_soon(self._pump)
 
-    def _configure(self, dealer: "zmq.Socket[bytes]") -> None:
-        liveness = self._liveness
-        # Never again, but not by -1: libzmq then throws away what came just before the end and was not read.
-        dealer.setsockopt(zmq.RECONNECT_IVL, _NEVER_MILLISECONDS)
-        dealer.setsockopt(zmq.MAXMSGSIZE, LIMITS.frame_bytes)
-        dealer.setsockopt(zmq.HEARTBEAT_IVL, int(liveness.heartbeat_seconds * 1000))
-        dealer.setsockopt(zmq.HEARTBEAT_TIMEOUT, int(liveness.heartbeat_timeout_seconds * 1000))
-        dealer.setsockopt(zmq.HEARTBEAT_TTL, 0)
-        dealer.curve_serverkey = self._door.server_key.encode()
-        dealer.curve_publickey = self._door.client_key.encode()
-        dealer.curve_secretkey = self._door.client_secret.encode()
+    def _pump(self) -> None:
+        """Send what waits and deliver what has come, a bounded number of messages a turn."""
+        self._pump_scheduled = False
+        if self._released is not None:
+            return
+        self._flush()
+        batch: list[Frames] = []
+        while self._has_message():
+            if len(batch) == _MESSAGES_PER_TURN:
+                self._schedule_pump()
+                break
+            batch.append(self._dealer.recv_multipart(zmq.DONTWAIT))
+        if batch:
+            self._deliver(batch)
 
-    def _pump(self, dealer: "zmq.Socket[bytes]", monitor: "zmq.Socket[bytes]") -> str:
-        """Move messages until the connection ends; returns why it did."""
-        self._configure(dealer)
-        dealer.connect(self._door.endpoint)
-        poller = zmq.Poller()
-        poller.register(self._wake_reader, zmq.POLLIN)
-        poller.register(monitor, zmq.POLLIN)
-        poller.register(dealer, zmq.POLLIN)
-        while True:
-            poller.register(dealer, zmq.POLLIN | zmq.POLLOUT if self._outbox else zmq.POLLIN)
-            ready = dict(poller.poll())
-            if self._wake_reader.fileno() in ready:
-                self._drain_wakes()
-            if self._closing:
-                self._flush(dealer)
-                return "it was closed by this program"
-            self._flush(dealer)
-            self._receive(dealer)
-            if monitor in ready:
-                reason = _ENDINGS[_monitored_event(monitor.recv_multipart())]
-                self._receive(dealer)
-                return reason
+    def _has_message(self) -> bool:
+        return bool(self._dealer.getsockopt(zmq.EVENTS) & zmq.POLLIN)
 
-    def _drain_wakes(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while len(self._wake_reader.recv(4096)) == 4096:
-                pass
-
-    def _flush(self, dealer: "zmq.Socket[bytes]") -> None:
+    def _flush(self) -> None:
         with contextlib.suppress(zmq.Again):
             while self._outbox:
-                dealer.send_multipart(self._outbox[0], zmq.DONTWAIT)
+                self._dealer.send_multipart(self._outbox[0], zmq.DONTWAIT)
                 self._outbox.popleft()
 
-    def _receive(self, dealer: "zmq.Socket[bytes]") -> None:
-        batch: list[Frames] = []
-        with contextlib.suppress(zmq.Again):
-            while True:
-                batch.append(dealer.recv_multipart(zmq.DONTWAIT))
-        if batch:
-            self._on_loop(self._deliver, batch)
+    def _connection_changed(self) -> None:
+        if self._released is not None or not self._monitor.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            return
+        reason = _ENDINGS[_monitored_event(self._monitor.recv_multipart())]
+        while self._released is None and self._has_message():
+            self._pump()
+        self._finish(reason)
 
     def _finish(self, reason: str) -> None:
-        self._finished.set()
+        if self._released is not None:
+            return
+        for stop in self._stop_watching:
+            stop()
+        # Waits for what was sent to leave, so it is not for the loop's thread.
+        self._released = self._loop.run_in_executor(None, self._release)
         self._ended(reason)
 
-    def _on_loop(self, function: Callable[..., None], *arguments: object) -> None:
-        # The loop may be closed by a program that ends without closing the engine.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(function, *arguments)
+    def _release(self) -> None:
+        self._dealer.disable_monitor()
+        self._monitor.close(0)
+        self._dealer.close(_LINGER_MILLISECONDS)
+        self._context.term()
+
+
+def _configure(dealer: "zmq.Socket[bytes]", door: Door, liveness: Liveness) -> None:
+    # Never again, but not by -1: libzmq then throws away what came just before the end and was not read.
+    dealer.setsockopt(zmq.RECONNECT_IVL, _NEVER_MILLISECONDS)
+    dealer.setsockopt(zmq.LINGER, _LINGER_MILLISECONDS)
+    dealer.setsockopt(zmq.MAXMSGSIZE, LIMITS.frame_bytes)
+    dealer.setsockopt(zmq.HEARTBEAT_IVL, int(liveness.heartbeat_seconds * 1000))
+    dealer.setsockopt(zmq.HEARTBEAT_TIMEOUT, int(liveness.heartbeat_timeout_seconds * 1000))
+    dealer.setsockopt(zmq.HEARTBEAT_TTL, 0)
+    dealer.curve_serverkey = door.server_key.encode()
+    dealer.curve_publickey = door.client_key.encode()
+    dealer.curve_secretkey = door.client_secret.encode()
 
 
 def _monitored_event(frames: Frames) -> int:
