@@ -38,7 +38,7 @@ def needs_scan(data: bytes, limits: Limits) -> bool:
 
 
 def may_hold_non_finite(data: bytes) -> bool:
-    """Whether bytes occur that could begin a NaN or an Infinity; text and some numbers raise a false alarm."""
+    """Whether bytes occur that could begin a NaN or an Infinity; text may raise a false alarm."""
     # Four searches written out: a generator around them costs more than they do.
     return b"\xca\x7f" in data or b"\xca\xff" in data or b"\xcb\x7f" in data or b"\xcb\xff" in data
 

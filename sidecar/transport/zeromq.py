@@ -175,7 +175,7 @@ class ZeroMQServer:
             self._receive(self._socket.recv_multipart(zmq.DONTWAIT, copy=False))
 
     def _has_message(self) -> bool:
-        return bool(self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)
+        return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
     def _receive(self, frames: list[zmq.Frame]) -> None:
         identity = frames[0].bytes

@@ -33,24 +33,22 @@ async def test_the_first_after_a_pause_wakes_the_loop() -> None:
 async def test_what_can_wait_comes_together_with_the_next_look_or_the_next_urgent_one() -> None:
     mailbox = Mailbox(asyncio.get_running_loop())
     times: dict[str, float] = {}
-    last = asyncio.Event()
+    came = {name: asyncio.Event() for name in ("first", "second", "third", "urgent")}
 
     def note(name: str) -> None:
         times[name] = asyncio.get_running_loop().time()
-        if name == "urgent":
-            last.set()
+        came[name].set()
 
     def put(name: str, *, urgent: bool) -> Callable[[], None]:
         return lambda: mailbox.put(partial(note, name), urgent=urgent)
 
     await put_elsewhere(put("first", urgent=False))
     await put_elsewhere(put("second", urgent=False), put("third", urgent=False))
-    while "third" not in times:
-        await asyncio.sleep(0)
+    await asyncio.wait_for(came["third"].wait(), DEADLINE)
     assert times["third"] - times["first"] >= PATIENCE_SECONDS * 0.9
     assert times["third"] - times["second"] < PATIENCE_SECONDS / 2
     await put_elsewhere(put("urgent", urgent=True))
-    await asyncio.wait_for(last.wait(), DEADLINE)
+    await asyncio.wait_for(came["urgent"].wait(), DEADLINE)
 
 
 async def test_a_loop_that_was_closed_is_not_waited_for() -> None:

@@ -77,13 +77,13 @@ class Channel:
         self._watch(self._dealer, self._pump)
 
     def send(self, frames: Frames) -> None:
-        """Send a message, or queue it while the engine takes none; never waits. After the end it goes nowhere."""
+        """Send a message, or queue it while the engine takes none. After the end it goes nowhere."""
         if self._released is not None:
             return
         self._outbox.append(frames)
         self._flush()
         # Sending may take the descriptor's signal for a message that came meanwhile.
-        if self._has_message():
+        if _is_readable(self._dealer):
             self._schedule_pump()
 
     async def close(self) -> None:
@@ -95,7 +95,7 @@ class Channel:
             await asyncio.shield(self._released)
 
     def _watch(self, watched: "zmq.Socket[bytes]", callback: Callable[[], None]) -> None:
-        self._stop_watching.append(watch_readable(self._loop, watched.getsockopt(zmq.FD), callback))
+        self._stop_watching.append(watch_readable(self._loop, int(watched.getsockopt(zmq.FD)), callback))
         # The descriptor tells of changes alone: what came before it was watched must be asked for.
         self._loop.call_soon(callback)
 
@@ -111,16 +111,13 @@ class Channel:
             return
         self._flush()
         batch: list[Frames] = []
-        while self._has_message():
+        while _is_readable(self._dealer):
             if len(batch) == _MESSAGES_PER_TURN:
                 self._schedule_pump()
                 break
             batch.append(self._dealer.recv_multipart(zmq.DONTWAIT))
         if batch:
             self._deliver(batch)
-
-    def _has_message(self) -> bool:
-        return bool(self._dealer.getsockopt(zmq.EVENTS) & zmq.POLLIN)
 
     def _flush(self) -> None:
         with contextlib.suppress(zmq.Again):
@@ -129,10 +126,10 @@ class Channel:
                 self._outbox.popleft()
 
     def _connection_changed(self) -> None:
-        if self._released is not None or not self._monitor.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+        if self._released is not None or not _is_readable(self._monitor):
             return
         reason = _ENDINGS[_monitored_event(self._monitor.recv_multipart())]
-        while self._released is None and self._has_message():
+        while _is_readable(self._dealer):
             self._pump()
         self._finish(reason)
 
@@ -163,6 +160,10 @@ def _configure(dealer: "zmq.Socket[bytes]", door: Door, liveness: Liveness) -> N
     dealer.curve_serverkey = door.server_key.encode()
     dealer.curve_publickey = door.client_key.encode()
     dealer.curve_secretkey = door.client_secret.encode()
+
+
+def _is_readable(asked: "zmq.Socket[bytes]") -> bool:
+    return bool(int(asked.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
 def _monitored_event(frames: Frames) -> int:

@@ -1,7 +1,6 @@
 """Tells a loop when a descriptor becomes readable, also a loop that cannot watch one (Windows' proactor)."""
 
 import asyncio
-import functools
 import select
 import socket
 import threading
@@ -16,7 +15,11 @@ def watch_readable(
         loop.add_reader(descriptor, callback)
     except NotImplementedError:
         return _WatchThread(loop, descriptor, callback).stop
-    return functools.partial(loop.remove_reader, descriptor)
+
+    def stop() -> None:
+        loop.remove_reader(descriptor)
+
+    return stop
 
 
 class _WatchThread:
@@ -29,14 +32,14 @@ class _WatchThread:
         self._descriptor = descriptor
         self._callback = callback
         self._go_on = threading.Semaphore(0)
-        self._stopped = False
+        self._stopped = threading.Event()
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="sidecar-readiness", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Call no more. The descriptor may be closed afterwards."""
-        self._stopped = True
+        self._stopped.set()
         self._go_on.release()
         self._wake_writer.send(b"\0")
         self._thread.join()
@@ -44,9 +47,9 @@ class _WatchThread:
         self._wake_writer.close()
 
     def _run(self) -> None:
-        while not self._stopped:
-            select.select([self._descriptor, self._wake_reader], [], [])
-            if self._stopped:
+        while not self._stopped.is_set():
+            select.select([self._descriptor, self._wake_reader.fileno()], [], [])
+            if self._stopped.is_set():
                 return
             # The loop may be closed by a program that ends without closing the engine.
             try:
@@ -56,7 +59,7 @@ class _WatchThread:
             self._go_on.acquire()
 
     def _call(self) -> None:
-        if not self._stopped:
+        if not self._stopped.is_set():
             try:
                 self._callback()
             finally:

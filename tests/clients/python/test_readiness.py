@@ -3,23 +3,14 @@
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from sidecar_client.readiness import watch_readable
+from tests.support.loops import LoopWithoutReaders
 
 DEADLINE = 10.0
-
-
-class LoopWithoutReaders(asyncio.SelectorEventLoop):
-    """Refuses as Windows' proactor loop does."""
-
-    def add_reader(self, fd: object, callback: Callable[..., object], *args: object) -> None:  # type: ignore[override]
-        """Not to be had."""
-        if callback != self._read_from_self:  # type: ignore[attr-defined]
-            raise NotImplementedError
-        super().add_reader(fd, callback, *args)  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=[asyncio.SelectorEventLoop, LoopWithoutReaders])

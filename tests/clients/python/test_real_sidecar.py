@@ -13,6 +13,7 @@ import pytest
 from sidecar_client import Engine, EngineLost, StartFailed, SyncEngine, errors
 from sidecar_protocol.chat import ChatCompletion, UserMessage
 from sidecar_protocol.common import LoadingEvent
+from tests.support.loops import LoopWithoutReaders
 
 
 @pytest.fixture
@@ -31,6 +32,16 @@ async def test_chat_whole_and_streamed(engine: Engine) -> None:
     stream = engine.chat.stream(messages=say("count 5"))
     assert "".join([text async for text in stream.text()]) == "1 2 3 4 5"
     assert (await stream.result()).usage.completion_tokens == completion.usage.completion_tokens
+
+
+def test_a_loop_that_cannot_watch_descriptors_chats_as_well() -> None:
+    async def chat() -> str:
+        async with Engine.spawn(app_id="tests", options={"executor": "scripted"}, restart=None) as engine:
+            stream = engine.chat.stream(messages=say("count 5"))
+            return "".join([text async for text in stream.text()])
+
+    with asyncio.Runner(loop_factory=LoopWithoutReaders) as runner:
+        assert runner.run(chat()) == "1 2 3 4 5"
 
 
 async def test_every_namespace(engine: Engine) -> None:
