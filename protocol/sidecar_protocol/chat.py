@@ -1,76 +1,37 @@
 """chat.*: OpenAI chat completions."""
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import msgspec
 
-from sidecar_protocol.base import Coalesce, Event, Result
+from sidecar_protocol.base import Coalesce, Event, Params, Result, needs, open_enum
+from sidecar_protocol.chat_messages import (
+    ChatMessage,
+    ChatTool,
+    ChatToolCall,
+    ChatToolChoice,
+    ResponseFormat,
+    StructuredOutputs,
+)
 from sidecar_protocol.common import (
     LoadingEvent,
     OverflowEvent,
     PrefillEvent,
     QueuedEvent,
+    ReasoningEffort,
     SamplingParams,
     Timings,
     Usage,
 )
 from sidecar_protocol.registry import method
 
-ChatFinishReason = Literal["stop", "length"]
+ChatFinishReason = Annotated[str, open_enum("stop", "length", "tool_calls")]
+"""Why a choice ended."""
 ChatOverflow = Literal["drop_turns", "error"]
+"""What to do with a conversation that does not fit."""
 
 
-class TextPart(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="text"):
-    """A piece of text content."""
-
-    text: str
-
-
-class ImagePart(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="image_url"):
-    """A picture; text models answer `unsupported`."""
-
-    image_url: dict[str, str]
-
-
-ContentPart = TextPart | ImagePart
-
-
-class _Message(
-    msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="role"
-):
-    """One turn, told from others by `role`."""
-
-    name: str | None = None
-
-
-class SystemMessage(_Message, tag="system"):
-    """How the model should behave."""
-
-    content: str | list[ContentPart]
-
-
-class DeveloperMessage(_Message, tag="developer"):
-    """The same as a system message, in OpenAI's newer word."""
-
-    content: str | list[ContentPart]
-
-
-class UserMessage(_Message, tag="user"):
-    """What a person said."""
-
-    content: str | list[ContentPart]
-
-
-class AssistantMessage(_Message, tag="assistant"):
-    """What the model said earlier."""
-
-    content: str | list[ContentPart]
-
-
-ChatMessage = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage
-
-
-class StreamOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class StreamOptions(Params):
     """What a stream holds besides text."""
 
     include_usage: bool = False
@@ -101,7 +62,11 @@ class AssistantReply(Result):
     """The model's message."""
 
     role: Literal["assistant"]
-    content: str
+    content: str | None = None
+    """None where it only calls tools."""
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[ChatToolCall] | None = None
 
 
 class ChatChoice(Result):
@@ -134,11 +99,51 @@ class ChatCompletion(Result):
     overflow: Overflow | None = None
 
 
+class ChatFunctionCallDelta(Result):
+    """What a chunk adds to a call; `name` is in the first one."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ChatToolCallDelta(Result):
+    """What a chunk adds to the call at `index`; `id` and `type` are in the first one."""
+
+    index: int
+    id: str | None = None
+    type: Literal["function"] | None = None
+    function: ChatFunctionCallDelta | None = None
+
+
 class ChatDelta(Result):
     """What a chunk adds to a message; `role` is in the first one."""
 
     role: Literal["assistant"] | None = None
     content: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[ChatToolCallDelta] | None = None
+
+    def followed_by(self, later: "ChatDelta") -> "ChatDelta | None":
+        """Both as one, when the later one goes on with the same text or the same call; else None."""
+        before, after = self._kind(), later._kind()
+        if later.role is not None or (before and after and before != after):
+            return None
+        if any(call.id is not None for call in later.tool_calls or ()) or len(later.tool_calls or ()) > 1:
+            return None
+        calls = [*(self.tool_calls or []), *(later.tool_calls or [])]
+        return ChatDelta(
+            role=self.role,
+            content=_joined(self.content, later.content),
+            refusal=_joined(self.refusal, later.refusal),
+            reasoning_content=_joined(self.reasoning_content, later.reasoning_content),
+            tool_calls=[_joined_calls(calls)] if calls else None,
+        )
+
+    def _kind(self) -> tuple[str | int, ...]:
+        texts = ("content", "refusal", "reasoning_content")
+        names = tuple(name for name in texts if getattr(self, name) is not None)
+        return names + tuple(call.index for call in self.tool_calls or ())
 
 
 class ChunkChoice(Result):
@@ -179,13 +184,15 @@ class ChatChunkEvent(Event, tag="chunk"):
             or first[0].finish_reason is not None
         ):
             return None
+        delta = first[0].delta.followed_by(second[0].delta)
+        if delta is None:
+            return None
         logprobs = [
             choice.logprobs.content for choice in (first[0], second[0]) if choice.logprobs is not None
         ]
-        texts = [choice.delta.content for choice in (first[0], second[0]) if choice.delta.content is not None]
         choice = ChunkChoice(
             index=first[0].index,
-            delta=ChatDelta(role=first[0].delta.role, content="".join(texts) if texts else None),
+            delta=delta,
             finish_reason=second[0].finish_reason,
             logprobs=ChatLogprobs(content=[token for tokens in logprobs for token in tokens])
             if logprobs
@@ -194,10 +201,21 @@ class ChatChunkEvent(Event, tag="chunk"):
         return msgspec.structs.replace(self, chunk=msgspec.structs.replace(self.chunk, choices=[choice]))
 
 
+ChatEvent = QueuedEvent | LoadingEvent | PrefillEvent | OverflowEvent | ChatChunkEvent
+
+
+class ChatMcp(Params):
+    """Which MCP servers' tools a chat may use."""
+
+    servers: list[str]
+    """Names as mcp.servers lists them."""
+
+
 @method(
     "chat.create",
     result=ChatCompletion,
-    events=(QueuedEvent, LoadingEvent, PrefillEvent, OverflowEvent, ChatChunkEvent),
+    events=ChatEvent,
+    errors=("not_found", "model_load_failed", "context_overflow", "out_of_memory", "slow_consumer"),
 )
 class ChatCreate(SamplingParams, kw_only=True):
     """Answer a conversation. The result is the whole completion, also after a stream."""
@@ -215,3 +233,32 @@ class ChatCreate(SamplingParams, kw_only=True):
     """Extra variables for the model's chat template."""
     overflow: ChatOverflow = "drop_turns"
     """When the conversation does not fit: drop whole turns, oldest first, never a system message; or fail."""
+    tools: Annotated[list[ChatTool] | None, needs("tools")] = None
+    tool_choice: Annotated[ChatToolChoice | None, needs("tools")] = None
+    """None: auto where there are tools."""
+    parallel_tool_calls: Annotated[bool | None, needs("tools")] = None
+    """Whether one answer may hold several calls."""
+    mcp: Annotated[ChatMcp | None, needs("mcp")] = None
+    """MCP servers whose tools are offered and executed; without it none are."""
+    response_format: Annotated[ResponseFormat | None, needs("structured_output")] = None
+    structured_outputs: Annotated[StructuredOutputs | None, needs("structured_output")] = None
+    reasoning_effort: Annotated[ReasoningEffort | None, needs("reasoning")] = None
+
+
+def _joined(first: str | None, second: str | None) -> str | None:
+    return second if first is None else first + (second or "")
+
+
+def _joined_calls(calls: list[ChatToolCallDelta]) -> ChatToolCallDelta:
+    first = calls[0]
+    functions = [call.function for call in calls if call.function is not None]
+    arguments = [function.arguments for function in functions if function.arguments is not None]
+    name = functions[0].name if functions else None
+    return ChatToolCallDelta(
+        index=first.index,
+        id=first.id,
+        type=first.type,
+        function=ChatFunctionCallDelta(name=name, arguments="".join(arguments) if arguments else None)
+        if functions
+        else None,
+    )

@@ -124,6 +124,8 @@ def _holds_only_declared(info: msgspec.inspect.Type, seen: set[type]) -> bool:
             return isinstance(key, msgspec.inspect.StrType) and _holds_only_declared(value, seen)
         case msgspec.inspect.UnionType(types=types):
             return all(_holds_only_declared(option, seen) for option in types)
+        case msgspec.inspect.Metadata(type=inner):
+            return _holds_only_declared(inner, seen)
         case (
             msgspec.inspect.NoneType()
             | msgspec.inspect.BoolType()

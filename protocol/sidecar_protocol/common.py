@@ -1,11 +1,33 @@
 """Types that several namespaces share."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from sidecar_protocol.base import Coalesce, Event, Params, Result, StreamingParams
+import msgspec
+
+from sidecar_protocol.base import Coalesce, Event, Params, Result, StreamingParams, open_enum
 
 Priority = Literal["interactive", "normal", "background"]
-FinishReasonName = Literal["stop", "stop_sequence", "length", "cancelled", "error"]
+"""Whose turn it is when the engine has more to do than it can: interactive work pauses background work."""
+FinishReasonName = Annotated[str, open_enum("stop", "stop_sequence", "length", "cancelled", "error")]
+"""Why a generation ended."""
+StopStrings = str | list[str]
+"""One stop string, or several."""
+JsonObject = dict[str, object]
+"""Any JSON object, such as a JSON Schema."""
+Metadata = Annotated[
+    dict[
+        Annotated[str, msgspec.Meta(min_length=1, max_length=64)],
+        Annotated[str, msgspec.Meta(max_length=512)],
+    ],
+    msgspec.Meta(max_length=16),
+]
+"""Up to 16 short strings that a program attaches to an object."""
+LoadStage = Annotated[str, open_enum("resolve", "convert", "load", "allocate")]
+"""What of loading a model is being done."""
+Order = Literal["asc", "desc"]
+"""Oldest first, or newest first."""
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+"""How much a reasoning model thinks before it answers."""
 
 
 class SamplingParams(StreamingParams, kw_only=True):
@@ -29,7 +51,7 @@ class SamplingParams(StreamingParams, kw_only=True):
     n: int = 1
     """Choices."""
     min_tokens: int = 0
-    stop: str | list[str] | None = None
+    stop: StopStrings | None = None
     stop_token_ids: list[int] = []
     ignore_eos: bool = False
     skip_special_tokens: bool = True
@@ -51,12 +73,19 @@ class Usage(Result):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: "PromptTokensDetails"
+    completion_tokens_details: "CompletionTokensDetails | None" = None
 
 
 class PromptTokensDetails(Result):
     """Of the prompt's tokens, those that came from the prefix cache."""
 
     cached_tokens: int
+
+
+class CompletionTokensDetails(Result):
+    """Of the answer's tokens, those that were reasoning."""
+
+    reasoning_tokens: int
 
 
 class Timings(Result):
@@ -68,21 +97,23 @@ class Timings(Result):
 
 
 class QueuedEvent(Event, tag="queued"):
-    """The request waits; `position` requests are before it."""
+    """The request waits."""
 
     coalesce: ClassVar[Coalesce] = Coalesce.KEEP_LAST
 
     position: int
+    """Requests that are before it."""
 
 
 class LoadingEvent(Event, tag="loading"):
-    """The model is being loaded; `stage` is resolve, convert, load or allocate, `fraction` of it is done."""
+    """The model is being loaded."""
 
     coalesce: ClassVar[Coalesce] = Coalesce.KEEP_LAST
 
     model: str
-    stage: str
+    stage: LoadStage
     fraction: float
+    """How much of the stage is done, from 0 to 1."""
 
 
 class PrefillEvent(Event, tag="prefill"):

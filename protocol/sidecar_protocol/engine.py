@@ -1,12 +1,17 @@
 """engine.*: the process itself."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from sidecar_protocol.base import Coalesce, Event, Params, Result
+from sidecar_protocol.base import Coalesce, Event, Params, Result, open_enum
 from sidecar_protocol.common import Done, Empty
 from sidecar_protocol.registry import method
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+"""How much is logged: this and what is graver."""
+FrameDirection = Literal["in", "out"]
+"""From the host, or to it."""
+EnginePhase = Annotated[str, open_enum("idle", "schedule", "execute", "postprocess")]
+"""What the engine thread does at the moment."""
 
 
 class EngineInfo(Result):
@@ -85,7 +90,7 @@ class FrameEvent(Event, tag="frame", kw_only=True):
 
     coalesce: ClassVar[Coalesce] = Coalesce.NEVER
 
-    direction: Literal["in", "out"]
+    direction: FrameDirection
     connection: str
     time: float
     header: dict[str, object]
@@ -115,7 +120,7 @@ class EngineSetLogLevel(Params, kw_only=True):
     level: LogLevel
 
 
-@method("engine.logs", result=Done, events=(LogEvent,))
+@method("engine.logs", result=Done, events=LogEvent)
 class EngineLogs(Params, kw_only=True):
     """Log records from now on, until cancelled. Streams always."""
 
@@ -123,7 +128,7 @@ class EngineLogs(Params, kw_only=True):
     stream: bool = True
 
 
-@method("engine.watch", result=Done, events=(FrameEvent,), debug_only=True)
+@method("engine.watch", result=Done, events=FrameEvent, debug_only=True)
 class EngineWatch(Params, kw_only=True):
     """Every message that crosses the transport, until cancelled; debug connections only. Streams always."""
 

@@ -1,8 +1,8 @@
 """Errors as they cross the wire."""
 
-from typing import Final
+from typing import Annotated, Final
 
-import msgspec
+from sidecar_protocol.base import HostParams, Result, open_enum
 
 ERROR_CODES: Final = (
     "invalid_message",
@@ -30,13 +30,18 @@ ERROR_CODES: Final = (
 )
 
 
-class ErrorBody(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Body of `err`: what was wrong, where, and what would be accepted. `code` is one of ERROR_CODES."""
+ErrorCode = Annotated[str, open_enum(*ERROR_CODES)]
 
-    code: str
+
+class ErrorBody(Result):
+    """Body of `err`: what was wrong, where, and what would be accepted."""
+
+    code: ErrorCode
     message: str
     retryable: bool = False
+    """Whether the same request may succeed later without being changed."""
     data: dict[str, object] = {}
+    """What a program may want to read."""
 
 
 class ProtocolError(Exception):
@@ -49,10 +54,10 @@ class ProtocolError(Exception):
         self.data = data or {}
 
 
-class ProtocolErrorNotice(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Params of `ntf protocol.error`: a message that was ignored because it breaks the contract."""
+class ProtocolErrorNotice(HostParams):
+    """A message of the host was ignored because it breaks the contract."""
 
-    code: str
+    code: ErrorCode
     message: str
     id: int | None = None
     """The id the message carried."""

@@ -18,6 +18,11 @@ from sidecar_protocol.common import (
 from sidecar_protocol.registry import method
 
 GenerateOverflow = Literal["error", "truncate_middle", "stop_at_limit"]
+"""When a prompt leaves too little room: fail, leave out its middle, or answer until the context is full."""
+MatchedStop = str | int
+"""The stop string or token id that ended a choice."""
+Prompt = str | list[int]
+"""Text, or token ids."""
 
 
 class TokenLogprobItem(Result):
@@ -41,8 +46,7 @@ class GenerateChoice(Result):
     text: str
     token_ids: list[int]
     finish_reason: FinishReasonName
-    matched_stop: str | int | None = None
-    """The stop string or token id that ended it."""
+    matched_stop: MatchedStop | None = None
     logprobs: list[TokenLogprobs] | None = None
 
 
@@ -67,7 +71,7 @@ class GenerateChunkEvent(Event, tag="chunk"):
     token_ids: list[int]
     logprobs: list[TokenLogprobs] | None = None
     finish_reason: FinishReasonName | None = None
-    matched_stop: str | int | None = None
+    matched_stop: MatchedStop | None = None
 
     def joined_with(self, later: Self) -> Self | None:
         """Both texts as one event, when they continue the same choice."""
@@ -82,15 +86,19 @@ class GenerateChunkEvent(Event, tag="chunk"):
         )
 
 
+GenerateEvent = QueuedEvent | LoadingEvent | PrefillEvent | OverflowEvent | GenerateChunkEvent
+
+
 @method(
     "generate.create",
     result=Generation,
-    events=(QueuedEvent, LoadingEvent, PrefillEvent, OverflowEvent, GenerateChunkEvent),
+    events=GenerateEvent,
+    errors=("not_found", "model_load_failed", "context_overflow", "out_of_memory", "slow_consumer"),
 )
 class GenerateCreate(SamplingParams, kw_only=True):
     """Continue a prompt, given as text or as token ids."""
 
-    prompt: str | list[int]
+    prompt: Prompt
     model: str = "default"
     max_tokens: int | None = None
     """None: up to the end of the context."""

@@ -1,6 +1,17 @@
-"""Every method of the protocol: importing this fills the registry."""
+"""Everything that can be asked and told: importing this fills the registry."""
 
 from sidecar_protocol import chat, engine, generate, models, tokens
-from sidecar_protocol.registry import METHODS, Method
+from sidecar_protocol.registry import HOST_REQUESTS, METHODS, NOTIFICATIONS, Method, Notification
 
-__all__ = ["METHODS", "Method", "chat", "engine", "generate", "models", "tokens"]
+__all__ = [
+    "HOST_REQUESTS",
+    "METHODS",
+    "NOTIFICATIONS",
+    "Method",
+    "Notification",
+    "chat",
+    "engine",
+    "generate",
+    "models",
+    "tokens",
+]

@@ -53,7 +53,7 @@ class ModelsList(Empty):
     """Models found in the host's folders, models.toml and installed packages."""
 
 
-@method("models.load", result=ModelStatus, events=(LoadingEvent,))
+@method("models.load", result=ModelStatus, events=LoadingEvent)
 class ModelsLoad(StreamingParams, kw_only=True):
     """Bring a model into memory; converts it first when that was never done on this computer."""
 

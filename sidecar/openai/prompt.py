@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sidecar.errors import ContextOverflow, InvalidParams, Unsupported
-from sidecar_protocol.chat import ChatCreate, ChatMessage, ImagePart
+from sidecar_protocol.chat import ChatCreate
+from sidecar_protocol.chat_messages import AssistantMessage, ChatMessage, ImagePart, RefusalPart, ToolMessage
 
 MAX_ANSWER_RESERVE = 256
 """Tokens kept free for an answer whose length the caller left open, at most a quarter of the context."""
@@ -62,14 +63,28 @@ def fit_prompt(
 
 def _template_message(message: ChatMessage, index: int) -> TemplateMessage:
     role = type(message).__struct_config__.tag
+    if isinstance(message, ToolMessage) or (isinstance(message, AssistantMessage) and message.tool_calls):
+        raise Unsupported(
+            f"params.messages[{index}] is part of a tool call; the engine does not have the capability 'tools'",
+            data={"capability": "tools"},
+        )
     content = message.content
+    if isinstance(message, AssistantMessage) and content is None:
+        content = message.refusal
+    if content is None:
+        raise InvalidParams(
+            f"params.messages[{index}] has neither content nor tool_calls nor a refusal",
+            parameter=f"params.messages[{index}].content",
+        )
     if not isinstance(content, str):
+        texts: list[str] = []
         for part_index, part in enumerate(content):
             if isinstance(part, ImagePart):
                 raise Unsupported(
                     f"params.messages[{index}].content[{part_index}] is a picture; the model reads text alone"
                 )
-        content = "".join(part.text for part in content if not isinstance(part, ImagePart))
+            texts.append(part.refusal if isinstance(part, RefusalPart) else part.text)
+        content = "".join(texts)
     rendered: TemplateMessage = {"role": "system" if role == "developer" else role, "content": content}
     if message.name is not None:
         rendered["name"] = message.name

@@ -8,17 +8,26 @@ an error on the wire, and the process goes on.
 import asyncio
 import difflib
 import logging
-import re
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, get_args
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import cache
+from typing import Any
 
 import msgspec
 
-from sidecar.errors import InternalError, InvalidParams, MethodNotFound, SidecarError, Unauthorized
+from sidecar.errors import (
+    InternalError,
+    InvalidParams,
+    MethodNotFound,
+    SidecarError,
+    Unauthorized,
+    Unsupported,
+)
 from sidecar.service.context import RequestContext
-from sidecar_protocol.base import Params, Result
+from sidecar_protocol.base import HostParams, Params, Result
+from sidecar_protocol.capabilities import CAPABILITIES
 from sidecar_protocol.errors import ErrorBody
-from sidecar_protocol.methods import METHODS, Method
+from sidecar_protocol.registry import METHODS, Method, find_method
+from sidecar_protocol.unknown_fields import UnknownField, dropped_field, has_shared_types, unknown_field
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +35,25 @@ Handler = Callable[[Any, RequestContext], Awaitable[Result]]
 
 
 class Dispatcher:
-    """Validates a request, runs its handler and turns whatever it raises into an error body."""
+    """Validates a request, runs its handler and turns whatever it raises into an error body.
 
-    def __init__(self, handlers: Mapping[str, Handler]) -> None:
-        undeclared = set(handlers) - set(METHODS)
+    `capabilities` are those the handlers have beyond whole methods: fields of
+    params are unsupported without them.
+    """
+
+    def __init__(self, handlers: Mapping[str, Handler], capabilities: Collection[str] = ()) -> None:
+        undeclared = [name for name in handlers if find_method(name) is None]
+        undeclared += [name for name in capabilities if name not in CAPABILITIES]
         if undeclared:
-            raise ValueError(f"handlers for undeclared methods: {sorted(undeclared)}")
+            raise ValueError(f"the protocol does not declare {sorted(undeclared)}")
         self._handlers = dict(handlers)
+        of_methods = {METHODS[name].capability for name in handlers} - {None}
+        self._capabilities = frozenset({*capabilities, *filter(None, of_methods)})
+
+    @property
+    def capabilities(self) -> list[str]:
+        """What `welcome` says this engine can do beyond its core, sorted."""
+        return sorted(self._capabilities)
 
     def methods(self, *, debug: bool) -> list[str]:
         """Names of the methods that a connection may call, sorted."""
@@ -43,6 +64,7 @@ class Dispatcher:
         try:
             method = self._find(name, context)
             checked = validate_params(method, params)
+            self._refuse_unsupported_fields(checked)
             if method.streams and getattr(checked, "stream", False):
                 context.open_stream()
             return await self._handlers[name](checked, context)
@@ -63,18 +85,38 @@ class Dispatcher:
             return METHODS[name]
         if name in self._handlers:
             raise Unauthorized(f"{name} is for debug connections alone; start the sidecar with --socket")
+        declared = find_method(name)
+        if declared is not None:
+            raise _unsupported(name, declared.capability)
         nearest = difflib.get_close_matches(name, allowed, n=1)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else "; welcome.methods lists what there is"
         data: dict[str, object] = {"nearest": nearest[0]} if nearest else {}
         raise MethodNotFound(f"there is no method {name[:100]!r}{hint}", data=data)
 
+    def _refuse_unsupported_fields(self, params: Params | HostParams) -> None:
+        for field, capability, default in _fields_with_capability(type(params)):
+            if capability not in self._capabilities and getattr(params, field) != default:
+                raise _unsupported(f"params.{field}", capability)
 
-def validate_params(method: Method, params: object) -> Params:
+
+def validate_params(method: Method, params: object) -> Params | HostParams:
     """Plain objects as the method's Params. Raises InvalidParams naming the field and what is accepted."""
+    plain = {} if params is None else params
+    if method.normalise is not None:
+        plain = method.normalise(plain)
     try:
-        return msgspec.convert({} if params is None else params, method.params)
+        checked = msgspec.convert(plain, method.params)
     except msgspec.ValidationError as error:
-        raise _invalid_params(method, str(error)) from error
+        if "unknown field" in str(error):
+            unknown = unknown_field(plain, method.params)
+            if unknown is not None:
+                raise _unknown(unknown) from error
+        raise _invalid(str(error)) from error
+    if has_shared_types(method.params):
+        dropped = dropped_field(plain, method.params)
+        if dropped is not None:
+            raise _unknown(dropped)
+    return checked
 
 
 def error_body(error: SidecarError, partial: Result | None = None) -> ErrorBody:
@@ -85,38 +127,41 @@ def error_body(error: SidecarError, partial: Result | None = None) -> ErrorBody:
     return ErrorBody(code=error.code, message=error.message, retryable=error.retryable, data=data)
 
 
-def _invalid_params(method: Method, problem: str) -> InvalidParams:
+def _invalid(problem: str) -> InvalidParams:
     what, _, where = problem.partition(" - at `$")
     path = "params" + where.rstrip("`")
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", what, re.DOTALL)
-    if unknown is None:
-        return InvalidParams(f"{path}: {what}", parameter=path)
-    name = unknown.group(1)[:100]
-    known = sorted(_fields_of(method.params) if path == "params" else _fields_below(method.params))
-    nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known fields: {', '.join(known)}"
+    return InvalidParams(f"{path}: {what}", parameter=path)
+
+
+def _unknown(field: UnknownField) -> InvalidParams:
+    name = field.name[:100]
+    nearest = difflib.get_close_matches(name, field.known, n=1)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known fields: {', '.join(sorted(field.known))}"
     return InvalidParams(
-        f"{path} has an unknown field {name!r}; {hint}",
-        parameter=f"{path}.{name}",
+        f"{field.path} has an unknown field {name!r}; {hint}",
+        parameter=f"{field.path}.{name}",
         data={"nearest": nearest[0]} if nearest else {},
     )
 
 
-def _fields_of(struct: type[msgspec.Struct]) -> set[str]:
-    return {field.encode_name for field in msgspec.structs.fields(struct)}
+def _unsupported(what: str, capability: str | None) -> Unsupported:
+    if capability is None:
+        return Unsupported(f"{what} is not part of this engine; welcome.methods lists what is")
+    extra = CAPABILITIES[capability].extra
+    package = f"; it comes with llm-sidecar[{extra}]" if extra is not None else ""
+    return Unsupported(
+        f"{what} needs the capability {capability!r}, which this engine does not have{package}",
+        data={"capability": capability, **({"extra": extra} if extra is not None else {})},
+    )
 
 
-def _fields_below(params: type[msgspec.Struct]) -> set[str]:
-    """Field names of all structs in the params: msgspec says where a field is, not of which struct."""
-    names: set[str] = set()
-    seen: set[type[msgspec.Struct]] = {params}
-    queue: list[object] = [field.type for field in msgspec.structs.fields(params)]
-    while queue:
-        item = queue.pop()
-        if not isinstance(item, type) or not issubclass(item, msgspec.Struct):
-            queue.extend(get_args(item))
-        elif item not in seen:
-            seen.add(item)
-            names |= _fields_of(item)
-            queue.extend(field.type for field in msgspec.structs.fields(item))
-    return names
+@cache
+def _fields_with_capability(params: type[Params | HostParams]) -> tuple[tuple[str, str, object], ...]:
+    """Name, capability and default of the fields that not every engine supports."""
+    found: list[tuple[str, str, object]] = []
+    for info in msgspec.structs.fields(params):
+        kind = msgspec.inspect.type_info(info.type)
+        extra = kind.extra if isinstance(kind, msgspec.inspect.Metadata) else None
+        if extra is not None and "capability" in extra:
+            found.append((info.name, extra["capability"], info.default))
+    return tuple(found)

@@ -183,7 +183,7 @@ class Peer:
             protocol=max(common),
             boot_id=self._terms.boot_id,
             version=self._terms.version,
-            capabilities=list(self._terms.capabilities),
+            capabilities=self._terms.dispatcher.capabilities,
             limits=self._terms.limits,
             methods=self._terms.dispatcher.methods(debug=self._terms.debug),
         )

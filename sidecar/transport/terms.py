@@ -20,8 +20,6 @@ class Terms:
     boot_id: str
     version: str
     limits: Limits = LIMITS
-    capabilities: tuple[str, ...] = ()
-    """What `welcome` says this engine can do beyond its methods."""
     debug: bool = False
     """Whether connections come through the debug door (`--socket`)."""
     frame_tap: FrameTap = field(default_factory=FrameTap)

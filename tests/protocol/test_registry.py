@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from sidecar_protocol.base import Coalesce, Event, Params, Result, StreamingParams
+from sidecar_protocol.base import Coalesce, Event, Params, Result, Shared, StreamingParams
 from sidecar_protocol.common import SamplingParams
 from sidecar_protocol.methods import METHODS, Method
 
@@ -30,6 +30,8 @@ def structs_in(root: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
                 waiting.append(item)
             case msgspec.inspect.DictType(value_type=value):
                 waiting.append(value)
+            case msgspec.inspect.Metadata(type=inner):
+                waiting.append(inner)
             case msgspec.inspect.UnionType(types=types):
                 waiting += types
 
@@ -59,7 +61,7 @@ def test_params_refuse_and_results_ignore_unknown_fields(method: Method) -> None
     assert issubclass(method.params, Params)
     assert issubclass(method.result, Result)
     for kind in structs_in(method.params):
-        assert kind.__struct_config__.forbid_unknown_fields, kind.__qualname__
+        assert kind.__struct_config__.forbid_unknown_fields or issubclass(kind, Shared), kind.__qualname__
     for root in (method.result, *method.events):
         for kind in structs_in(root):
             assert not kind.__struct_config__.forbid_unknown_fields, kind.__qualname__

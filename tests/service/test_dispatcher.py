@@ -74,7 +74,7 @@ async def test_a_handlers_result_comes_back() -> None:
         ("chat.create", {"messages": [], "max_tokens": 1.5}, "invalid_params", "params.max_tokens"),
         ("chat.create", [], "invalid_params", "Expected `object`"),
         ("engine.watch", {}, "unauthorized", "--socket"),
-        ("tokens.encode", {"text": "x"}, "method_not_found", "tokens.encode"),
+        ("tokens.encode", {"text": "x"}, "unsupported", "tokens.encode is not part of this engine"),
     ],
 )
 async def test_bad_requests_are_told_what_and_where(name: str, params: object, code: str, says: str) -> None:

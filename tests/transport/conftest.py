@@ -22,10 +22,11 @@ from tests.support.stage import Answer, Fact, Play, Progress, Stage, Text
 
 @pytest.fixture
 def methods(monkeypatch: pytest.MonkeyPatch) -> None:
-    events = (Text, Progress, Fact)
-    monkeypatch.setitem(METHODS, "test.play", Method("test.play", Play, Answer, events, "", 1, False))
+    events = Text | Progress | Fact
+    play = Method(name="test.play", params=Play, result=Answer, event_union=events)
+    monkeypatch.setitem(METHODS, "test.play", play)
     for name in ("engine.watch", "engine.logs"):
-        endless = replace(METHODS[name], params=Play, result=Answer, events=events, debug_only=False)
+        endless = replace(METHODS[name], params=Play, result=Answer, event_union=events, debug_only=False)
         monkeypatch.setitem(METHODS, name, endless)
 
 
@@ -52,11 +53,10 @@ async def build(request: pytest.FixtureRequest, stage: Stage) -> AsyncIterator[B
         handlers = dict.fromkeys(("test.play", "engine.watch", "engine.logs"), stage.play)
         tap = FrameTap()
         terms = Terms(
-            dispatcher=Dispatcher(handlers),
+            dispatcher=Dispatcher(handlers, capabilities=["tools"]),
             boot_id="boot",
             version="1.2.3",
             limits=limits,
-            capabilities=("chat",),
             debug=debug,
             frame_tap=tap,
         )

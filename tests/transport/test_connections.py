@@ -29,7 +29,7 @@ class TestHello:
             "protocol": 1,
             "boot_id": "boot",
             "version": "1.2.3",
-            "capabilities": ["chat"],
+            "capabilities": ["tools"],
             "limits": {
                 "message_bytes": 16 * 2**20,
                 "frame_bytes": 64 * 2**20,

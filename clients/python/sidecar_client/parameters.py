@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Required, TypedDict
 
-from sidecar_protocol.chat import ChatMessage, ChatOverflow, StreamOptions
+from sidecar_protocol.chat import ChatOverflow, StreamOptions
+from sidecar_protocol.chat_messages import ChatMessage
 from sidecar_protocol.common import Priority
 from sidecar_protocol.generate import GenerateOverflow
 

@@ -13,7 +13,7 @@ from sidecar.transport.terms import Terms
 from sidecar.transport.zeromq import ZeroMQServer
 from sidecar_client import Engine, EngineError, EngineLost, StartFailed, errors
 from sidecar_client.notices import EngineCrashed, Notice
-from sidecar_protocol.chat import UserMessage
+from sidecar_protocol.chat_messages import UserMessage
 from sidecar_protocol.envelope import Kind
 from sidecar_protocol.limits import LIMITS
 from tests.clients.python.conftest import Attach

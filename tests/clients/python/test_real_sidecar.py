@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from sidecar_client import Engine, EngineLost, StartFailed, SyncEngine, errors
-from sidecar_protocol.chat import ChatCompletion, UserMessage
+from sidecar_protocol.chat import ChatCompletion
+from sidecar_protocol.chat_messages import UserMessage
 from sidecar_protocol.common import LoadingEvent
 from tests.support.loops import LoopWithoutReaders
 

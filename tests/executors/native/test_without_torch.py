@@ -23,7 +23,8 @@ from sidecar.engine.async_engine import AsyncInferenceEngine
 from sidecar.engine.config import EngineConfig
 from sidecar.openai.adapter import OpenAIAdapter
 from sidecar.openai.local import LocalChatBackend
-from sidecar_protocol.chat import ChatCreate, UserMessage
+from sidecar_protocol.chat import ChatCreate
+from sidecar_protocol.chat_messages import UserMessage
 
 async def main():
     async with AsyncInferenceEngine(EngineConfig(context_length=512)) as engine:
