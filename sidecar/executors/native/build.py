@@ -48,9 +48,12 @@ _PATHS: dict[str, dict[str, tuple[str, ...]]] = {
         "path_avx2_vnni": (*_BY_HAND, *_AVX2, "-mavxvnni"),
         "path_avx512_256": (*_BY_HAND, *_AVX512),
         "path_avx512": ("-O3", "-fno-tree-vectorize", *_AVX512),
+        "path_avx512_bf16": ("-O3", "-fno-tree-vectorize", *_AVX512, "-mavx512bf16"),
     },
     "aarch64": {"path_portable": _BY_HAND, "path_neon": (*_BY_HAND, *_NEON)},
 }
+# Instructions that not every compiler in use knows: without them their path is left out.
+_RECENT = {"path_avx2_vnni": "-mavxvnni", "path_avx512_bf16": "-mavx512bf16"}
 _OTHER_MACHINES = {"path_portable": _BY_HAND}
 
 
@@ -119,9 +122,10 @@ def compile_sources(
 def compile_library(compiler: Compiler, objects: Path, flags: Sequence[str] = ()) -> list[Path]:
     """The library's own objects, with `flags` beside those of each file. Raises BuildError."""
     paths = dict(_PATHS.get(compiler.machine, _OTHER_MACHINES))
-    if "path_avx2_vnni" in paths and not compiler.knows("-mavxvnni"):
-        del paths["path_avx2_vnni"]
-        flags = (*flags, "-DNATIVE_NO_AVX2_VNNI")
+    for path, instructions in _RECENT.items():
+        if path in paths and not compiler.knows(instructions):
+            del paths[path]
+            flags = (*flags, f"-DNATIVE_NO_{path.removeprefix('path_').upper()}")
     others = sorted(source for source in SOURCES.glob("*.cpp") if not source.stem.startswith("path_"))
     sources = [*(SOURCES / f"{name}.cpp" for name in paths), *others]
     return compile_sources(compiler, sources, objects, flags)

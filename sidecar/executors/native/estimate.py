@@ -6,7 +6,7 @@ import functools
 from sidecar.errors import InvalidParams
 from sidecar.executors.base import ExecutorOptions, MemoryEstimate
 from sidecar.executors.native.formats import CACHE_TYPES, NUMBERS, format_of, matrices
-from sidecar.executors.native.library import Config, native_library
+from sidecar.executors.native.library import PAIR_PATHS, Config, choose_path, native_library
 from sidecar.models.config import ModelConfig
 from sidecar.models.source import ModelSource
 
@@ -35,9 +35,15 @@ def native_config(config: ModelConfig, threads: int = 1) -> Config:
 
 
 def cache_type(quantization: str, options: ExecutorOptions) -> str:
-    """Type of the numbers in the cache: float16, or float32 where the weights are."""
+    """Type of the numbers in the cache.
+
+    `auto` is float32 where the weights are; else bfloat16 where the kernel path
+    multiplies its pairs at once, and float16 where it does not.
+    """
     if options.cache_type == "auto":
-        return "float32" if quantization == "float32" else "float16"
+        if quantization == "float32":
+            return "float32"
+        return "bfloat16" if choose_path(options.kernel_path) in PAIR_PATHS else "float16"
     if options.cache_type not in CACHE_TYPES:
         raise InvalidParams(
             f"cache_type is {options.cache_type!r}; it must be auto, {', '.join(CACHE_TYPES)}",

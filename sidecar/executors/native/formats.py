@@ -23,7 +23,7 @@ NUMBERS = {
     DType.Q6_K: 10,
 }
 """`Stored` and `Format` of tiles.h, which share their numbers."""
-CACHE_TYPES = {"float32": 0, "float16": 1, "int8": 2}
+CACHE_TYPES = {"float32": 0, "float16": 1, "int8": 2, "bfloat16": 3}
 """`CacheType` of kernels.h."""
 _MADE = {
     "int8": DType.Q8_0,

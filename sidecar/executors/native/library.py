@@ -12,6 +12,9 @@ ABI_VERSION = 1
 _SUFFIXES = {"win32": ".dll", "darwin": ".dylib"}
 LIBRARY = Path(__file__).with_name(f"_native{_SUFFIXES.get(sys.platform, '.so')}")
 
+PAIR_PATHS = frozenset({"avx512-bf16"})
+"""Kernel paths with an instruction for products of bfloat16 pairs."""
+
 
 class Config(Structure):
     """native_config."""

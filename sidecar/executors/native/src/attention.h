@@ -3,167 +3,191 @@
 // Keys lie by number, 16 positions side by side, so that one lane is one position; values lie by
 // position. A span's scores, its largest score, its weights and its weighted values come first
 // (a Partial); spans are then merged in ascending order. A span's result depends on one query
-// and its keys alone, so it does not matter which thread computes it, or beside which queries.
+// and its keys alone, so it does not matter which thread computes it, or beside which queries:
+// every score and every weighted value is one sum, its numbers in ascending order.
+//
+// Several queries by several registers of positions, or of numbers, are summed at a time: each key
+// and value that is read serves all queries, and each factor all registers.
 #pragma once
 
-#include "elementwise.h"
+#include "attention_numbers.h"
 #include "kernels.h"
 #include "unroll.h"
 
 namespace native {
 
-template <class Simd, CacheType type>
-struct CacheReader {
-    static constexpr size_t element = type == CacheType::float32 ? 4 : type == CacheType::float16 ? 2 : 1;
-    static constexpr size_t header = type == CacheType::int8 ? 2 * kBlockSize * sizeof(float) : 0;
-    const uint8_t* block;
-    int head_size;
+// Queries that are computed together, of the tile's kAttentionRows.
+template <class Simd>
+constexpr int rows_together = Simd::sums < 6 ? Simd::sums : 6;
 
-    const float* key_scales() const { return reinterpret_cast<const float*>(block); }
-    const float* value_scales() const { return key_scales() + kBlockSize; }
-    typename Simd::F read(size_t index) const {
-        const uint8_t* place = block + header + index * element;
-        if constexpr (type == CacheType::float32) return Simd::load(reinterpret_cast<const float*>(place));
-        else if constexpr (type == CacheType::float16)
-            return Simd::load_float16(reinterpret_cast<const uint16_t*>(place));
-        else return Simd::load_signed(reinterpret_cast<const int8_t*>(place));
-    }
-    typename Simd::F keys(int number) const { return read(size_t(number) * kBlockSize); }
-    typename Simd::F values(int slot, int number) const {
-        return read(size_t(head_size) * kBlockSize + size_t(slot) * head_size + number);
-    }
+// Registers beside each other for so many queries.
+template <class Simd>
+constexpr int registers_for(int rows) {
+    return Simd::sums >= 4 * rows ? 4 : Simd::sums >= 2 * rows ? 2 : 1;
+}
+
+// What `rows` queries see of a span, as positions of the span, and the blocks where it lies.
+struct Extent {
+    int begin_block, end_block;
+    int begin_common, end_common;  // what all of them see
 };
 
-// Scores of `rows` queries against the 16 positions of one block. Numbers are taken in turn into
-// `Simd::chains` sums, so that no instruction waits for the one before.
-template <class Simd, CacheType type, int rows>
-inline void score_block(const CacheReader<Simd, type>& cache, const float (*queries)[kMaxHeadSize],
-                        typename Simd::F (&scores)[rows]) {
-    constexpr int chains = Simd::chains;
-    typename Simd::F sums[chains][rows];
+template <int rows>
+inline Extent extent_of(const int32_t* first, const int32_t* last, int origin) {
+    int begin = kSpan, end = 0, begin_common = 0, end_common = kSpan;
+    for (int row = 0; row < rows; ++row) {
+        int from = first[row] > origin ? first[row] - origin : 0;
+        int to = last[row] - origin + 1 < kSpan ? last[row] - origin + 1 : kSpan;
+        if (from < begin) begin = from;
+        if (to > end) end = to;
+        if (from > begin_common) begin_common = from;
+        if (to < end_common) end_common = to;
+    }
+    return {begin / kBlockSize, (end + kBlockSize - 1) / kBlockSize, begin_common, end_common};
+}
+
+// Scores of some queries against the positions of some blocks.
+template <class Simd, CacheType type, int rows, int count>
+inline void score_blocks(const uint8_t* const* blocks, int head_size,
+                         const typename Numbers<Simd, type>::Factor (*queries)[kMaxHeadSize],
+                         typename Simd::F (&scores)[rows][count]) {
+    using Cache = Numbers<Simd, type>;
     NATIVE_UNROLL
-    for (auto& chain : sums)
+    for (auto& row : scores)
         NATIVE_UNROLL
-        for (auto& sum : chain) sum = Simd::zero();
-    for (int number = 0; number < cache.head_size; number += chains) {
+        for (auto& score : row) score = Simd::zero();
+    for (int step = 0; step < head_size / Cache::width; ++step) {
         NATIVE_UNROLL
-        for (int chain = 0; chain < chains; ++chain) {
-            auto keys = cache.keys(number + chain);
+        for (int i = 0; i < count; ++i) {
+            auto keys = Cache::read(blocks[i], size_t(step) * kBlockSize);
             NATIVE_UNROLL
-            for (int row = 0; row < rows; ++row)
-                sums[chain][row] = Simd::fma(keys, Simd::set(queries[row][number + chain]), sums[chain][row]);
+            for (int row = 0; row < rows; ++row) scores[row][i] = Cache::multiply(scores[row][i], keys, queries[row][step]);
         }
     }
-    NATIVE_UNROLL
-    for (int row = 0; row < rows; ++row) {
-        scores[row] = sums[0][row];
-        if constexpr (chains == 2) scores[row] = Simd::add(scores[row], sums[1][row]);
-    }
-    if constexpr (type == CacheType::int8) {
-        auto scales = Simd::load(cache.key_scales());
+    if constexpr (type == CacheType::int8)
         NATIVE_UNROLL
-        for (auto& score : scores) score = Simd::mul(score, scales);
-    }
+        for (int i = 0; i < count; ++i) {
+            auto scales = Simd::load(reinterpret_cast<const float*>(blocks[i]));
+            NATIVE_UNROLL
+            for (auto& row : scores) row[i] = Simd::mul(row[i], scales);
+        }
 }
 
 // Adds weight times value over a span's blocks, for `parts` registers of numbers from `begin` on.
 template <class Simd, CacheType type, int rows, int parts>
-inline void weigh_values(const CacheView& view, const int32_t* blocks, int begin_block, int end_block,
-                         const float (*weights)[kSpan], int begin, float* const* out) {
+inline void weigh_values(const uint8_t* const* blocks, int head_size, int begin_block, int end_block,
+                         const typename Numbers<Simd, type>::Factor (*weights)[kSpan], int begin,
+                         const Partial* partials) {
+    using Cache = Numbers<Simd, type>;
+    constexpr int steps = kBlockSize / Cache::width;
     typename Simd::F sums[rows][parts];
     NATIVE_UNROLL
     for (auto& row : sums)
         NATIVE_UNROLL
         for (auto& sum : row) sum = Simd::zero();
     for (int block = begin_block; block < end_block; ++block) {
-        CacheReader<Simd, type> cache{view.memory + size_t(blocks[block]) * view.stride, view.head_size};
-        for (int slot = 0; slot < kBlockSize; ++slot) {
-            typename Simd::F values[parts];
+        for (int step = 0; step < steps; ++step) {
             NATIVE_UNROLL
-            for (int part = 0; part < parts; ++part) values[part] = cache.values(slot, begin + 16 * part);
-            NATIVE_UNROLL
-            for (int row = 0; row < rows; ++row) {
-                float weight = weights[row][block * kBlockSize + slot];
-                if constexpr (type == CacheType::int8) weight *= cache.value_scales()[slot];
+            for (int part = 0; part < parts; ++part) {
+                auto values = Cache::values(blocks[block], head_size, step, begin + 16 * part);
                 NATIVE_UNROLL
-                for (int part = 0; part < parts; ++part)
-                    sums[row][part] = Simd::fma(values[part], Simd::set(weight), sums[row][part]);
+                for (int row = 0; row < rows; ++row)
+                    sums[row][part] = Cache::multiply(sums[row][part], values, weights[row][block * steps + step]);
             }
         }
     }
     NATIVE_UNROLL
     for (int row = 0; row < rows; ++row)
         NATIVE_UNROLL
-        for (int part = 0; part < parts; ++part) Simd::store(out[row] + begin + 16 * part, sums[row][part]);
+        for (int part = 0; part < parts; ++part) Simd::store(partials[row].values + begin + 16 * part, sums[row][part]);
 }
 
 template <class Simd, CacheType type, int rows>
-void attend_rows(const CacheView& view, const int32_t* block_table, int span, const Queries& queries,
+void attend_rows(const uint8_t* const* blocks, int head_size, int origin, const Queries& queries, int begin,
                  Partial* partials) {
-    alignas(64) float packed[rows][kMaxHeadSize];
-    alignas(64) float weights[rows][kSpan];
-    int origin = span * kSpan;
-    int first = kSpan, last = -1;
-    float* out[rows];
+    using Cache = Numbers<Simd, type>;
+    using F = typename Simd::F;
+    constexpr int count = registers_for<Simd>(rows);
+    const float minus_infinity = -__builtin_inff();
+    const int32_t *first = queries.first + begin, *last = queries.last + begin;
+    alignas(64) typename Cache::Factor factors[rows][kMaxHeadSize], weights[rows][kSpan];
+    alignas(64) float scores[rows][kSpan];
+    F largest[rows];
     NATIVE_UNROLL
     for (int row = 0; row < rows; ++row) {
-        for (int i = 0; i < view.head_size; ++i) packed[row][i] = queries.values[row][i];
-        first = queries.first[row] - origin < first ? queries.first[row] - origin : first;
-        last = queries.last[row] - origin > last ? queries.last[row] - origin : last;
-        out[row] = partials[row].values;
+        largest[row] = Simd::set(minus_infinity);
+        // Scores become powers of 2 instead of e.
+        for (int i = 0; i < head_size; i += 16)
+            Cache::store(factors[row] + i / Cache::width,
+                         Simd::mul(Simd::load(queries.values[begin + row] + i), Simd::set(1.44269504088896341f)));
     }
-    int begin_block = first < 0 ? 0 : first / kBlockSize;
-    int end_block = last / kBlockSize + 1 > kSpanBlocks ? kSpanBlocks : last / kBlockSize + 1;
-    const int32_t* blocks = block_table + span * kSpanBlocks;
-
-    typename Simd::F largest[rows];
-    NATIVE_UNROLL
-    for (auto& row : largest) row = Simd::set(-__builtin_inff());
-    for (int block = begin_block; block < end_block; ++block) {
-        CacheReader<Simd, type> cache{view.memory + size_t(blocks[block]) * view.stride, view.head_size};
-        typename Simd::F scores[rows];
-        score_block<Simd, type, rows>(cache, packed, scores);
-        int position = block * kBlockSize;
+    Extent seen = extent_of<rows>(first, last, origin);
+    for (int block = seen.begin_block; block < seen.end_block; block += count) {
+        // Beyond the end the last block stands in: all sums are needed anyway to keep the arithmetic busy.
+        const uint8_t* some[count];
         NATIVE_UNROLL
-        for (int row = 0; row < rows; ++row) {
-            auto seen = Simd::keep_lanes(scores[row], queries.first[row] - origin - position,
-                                         queries.last[row] - origin - position + 1, -__builtin_inff());
-            largest[row] = Simd::max(largest[row], seen);
-            Simd::store(weights[row] + position, seen);
+        for (int i = 0; i < count; ++i) some[i] = blocks[block + i < seen.end_block ? block + i : seen.end_block - 1];
+        F sums[rows][count];
+        score_blocks<Simd, type, rows, count>(some, head_size, factors, sums);
+        NATIVE_UNROLL
+        for (int i = 0; i < count; ++i) {
+            int position = (block + i) * kBlockSize;
+            if (block + i >= seen.end_block) break;
+            bool is_whole = position >= seen.begin_common && position + kBlockSize <= seen.end_common;
+            NATIVE_UNROLL
+            for (int row = 0; row < rows; ++row) {
+                F score = is_whole ? sums[row][i]
+                                   : Simd::keep_lanes(sums[row][i], first[row] - origin - position,
+                                                      last[row] - origin - position + 1, minus_infinity);
+                largest[row] = Simd::max(largest[row], score);
+                Simd::store(scores[row] + position, score);
+            }
         }
     }
-    NATIVE_UNROLL
     for (int row = 0; row < rows; ++row) {
         float top = Simd::largest(largest[row]);
-        partials[row].largest = top;
         // A query that sees nothing of this span has no largest score; its weights are all zero.
-        auto shift = Simd::set(top == -__builtin_inff() ? 0.0f : top);
+        auto shift = Simd::set(top == minus_infinity ? 0.0f : top);
         auto total = Simd::zero();
-        for (int i = begin_block * kBlockSize; i < end_block * kBlockSize; i += 16) {
-            auto weight = exponent<Simd>(Simd::sub(Simd::load(weights[row] + i), shift));
-            Simd::store(weights[row] + i, weight);
+        for (int block = seen.begin_block; block < seen.end_block; ++block) {
+            F weight = power_of_two<Simd, Cache::degree>(Simd::sub(Simd::load(scores[row] + block * kBlockSize), shift));
             total = Simd::add(total, weight);
+            if constexpr (type == CacheType::int8)
+                weight = Simd::mul(weight, Simd::load(reinterpret_cast<const float*>(blocks[block]) + kBlockSize));
+            Cache::store(weights[row] + block * kBlockSize / Cache::width, weight);
         }
+        partials[row].largest = top;
         partials[row].weight = Simd::sum(total);
     }
     int number = 0;
-    for (; number + 64 <= view.head_size; number += 64)
-        weigh_values<Simd, type, rows, 4>(view, blocks, begin_block, end_block, weights, number, out);
-    for (; number < view.head_size; number += 16)
-        weigh_values<Simd, type, rows, 1>(view, blocks, begin_block, end_block, weights, number, out);
+    for (; number + 16 * count <= head_size; number += 16 * count)
+        weigh_values<Simd, type, rows, count>(blocks, head_size, seen.begin_block, seen.end_block, weights, number, partials);
+    if constexpr (count > 1)
+        for (; number < head_size; number += 16)
+            weigh_values<Simd, type, rows, 1>(blocks, head_size, seen.begin_block, seen.end_block, weights, number, partials);
+}
+
+// As many queries together as there are, up to `rows`.
+template <class Simd, CacheType type, int rows>
+inline void attend_up_to(const uint8_t* const* blocks, int head_size, int origin, const Queries& queries, int begin,
+                         Partial* partials) {
+    if constexpr (rows > 1)
+        if (queries.count - begin < rows)
+            return attend_up_to<Simd, type, rows - 1>(blocks, head_size, origin, queries, begin, partials);
+    attend_rows<Simd, type, rows>(blocks, head_size, origin, queries, begin, partials);
 }
 
 template <class Simd, CacheType type>
-void attend_as(const CacheView& cache, const int32_t* block_table, int span, const Queries& queries,
-               Partial* partials) {
-    switch (queries.count) {
-        case 1: return attend_rows<Simd, type, 1>(cache, block_table, span, queries, partials);
-        case 2: return attend_rows<Simd, type, 2>(cache, block_table, span, queries, partials);
-        case 3: return attend_rows<Simd, type, 3>(cache, block_table, span, queries, partials);
-        case 4: return attend_rows<Simd, type, 4>(cache, block_table, span, queries, partials);
-        case 5: return attend_rows<Simd, type, 5>(cache, block_table, span, queries, partials);
-        case 6: return attend_rows<Simd, type, 6>(cache, block_table, span, queries, partials);
-    }
+void attend_as(const CacheView& cache, const int32_t* block_table, int span, const Queries& queries, Partial* partials) {
+    constexpr int together = rows_together<Simd>;
+    const uint8_t* blocks[kSpanBlocks];
+    int newest = 0, origin = span * kSpan;
+    for (int i = 0; i < queries.count; ++i) newest = queries.last[i] > newest ? queries.last[i] : newest;
+    // The table may end with the newest query's block.
+    for (int i = 0; i < kSpanBlocks && origin + i * kBlockSize <= newest; ++i)
+        blocks[i] = cache.memory + size_t(block_table[span * kSpanBlocks + i]) * cache.stride;
+    for (int begin = 0; begin < queries.count; begin += together)
+        attend_up_to<Simd, type, together>(blocks, cache.head_size, origin, queries, begin, partials + begin);
 }
 
 template <class Simd>
@@ -171,6 +195,7 @@ void attend(const CacheView& cache, const int32_t* block_table, int span, const 
     switch (cache.type) {
         case CacheType::float32: return attend_as<Simd, CacheType::float32>(cache, block_table, span, queries, partials);
         case CacheType::float16: return attend_as<Simd, CacheType::float16>(cache, block_table, span, queries, partials);
+        case CacheType::bfloat16: return attend_as<Simd, CacheType::bfloat16>(cache, block_table, span, queries, partials);
         default: return attend_as<Simd, CacheType::int8>(cache, block_table, span, queries, partials);
     }
 }
@@ -179,8 +204,8 @@ template <class Simd>
 void merge(Partial& total, const Partial& next, int head_size) {
     if (next.largest == -__builtin_inff()) return;
     float largest = total.largest > next.largest ? total.largest : next.largest;
-    float exponents[16] = {total.largest - largest, next.largest - largest};
-    Simd::store(exponents, exponent<Simd>(Simd::load(exponents)));
+    alignas(64) float exponents[16] = {total.largest - largest, next.largest - largest};
+    Simd::store(exponents, power_of_two<Simd, 5>(Simd::load(exponents)));
     auto old_factor = Simd::set(exponents[0]), new_factor = Simd::set(exponents[1]);
     for (int i = 0; i < head_size; i += 16) {
         auto scaled = Simd::mul(Simd::load(total.values + i), old_factor);

@@ -29,9 +29,10 @@ AttentionPlan plan_attention(const native_batch& batch, const native_config& con
             int32_t begin = config.window ? std::max(0, oldest - config.window + 1) / kSpan : 0;
             for (int32_t head = 0; head < config.key_heads; ++head) {
                 int32_t part = int32_t(plan.tile_of_part.size());
-                AttentionTile tile{index, head, first, count, begin, newest / kSpan + 1, part};
+                AttentionTile tile{index, head, first, count, begin, newest / kSpan + 1, part, plan.partials};
                 plan.tile_of_part.insert(plan.tile_of_part.end(), size_t(tile.end_span - begin), int32_t(plan.tiles.size()));
                 plan.tiles.push_back(tile);
+                plan.partials += (tile.end_span - begin) * count;
             }
         }
     }

@@ -16,7 +16,8 @@ struct AttentionTile {
     int32_t key_head;
     int32_t first, count;
     int32_t begin_span, end_span;
-    int32_t first_part;  // place of its first span among all parts
+    int32_t first_part;      // place of its first span among all parts
+    int32_t first_partial;   // and of that span's first query among all queries of all parts
 };
 
 // With few tiles and long contexts each span is a task of its own, so that all threads have work;
@@ -24,6 +25,7 @@ struct AttentionTile {
 struct AttentionPlan {
     std::vector<AttentionTile> tiles;
     std::vector<int32_t> tile_of_part;
+    int32_t partials = 0;
     bool is_split = false;
 };
 

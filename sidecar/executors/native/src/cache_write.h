@@ -6,7 +6,7 @@
 
 namespace native {
 
-// Keys are scattered, 16 positions apart; values lie together. As int8, each token and head has
+// Keys are scattered, 16 positions apart; values lie together, or by pairs of positions. As int8, each token and head has
 // one scale for its key and one for its value.
 template <class Simd>
 bool write_cache(const CacheView& cache, int32_t block, int slot, const float* key, const float* value) {
@@ -31,6 +31,23 @@ bool write_cache(const CacheView& cache, int32_t block, int slot, const float* k
             Simd::store_float16(numbers + values + i, part);
         }
         finite = Simd::largest(largest) < 65520.0f;
+        return finite && all_finite<Simd>(key, size) && all_finite<Simd>(value, size);
+    }
+    if (cache.type == CacheType::bfloat16) {
+        uint16_t* numbers = reinterpret_cast<uint16_t*>(memory);
+        uint16_t* pairs = numbers + size * kBlockSize + size_t(slot / 2) * size * 2 + size_t(slot % 2);
+        auto largest = Simd::zero();
+        for (size_t i = 0; i < size; i += 16) {
+            uint16_t halves[16];
+            auto keys = Simd::load(key + i), part = Simd::load(value + i);
+            largest = Simd::max(largest, Simd::max(Simd::abs(keys), Simd::abs(part)));
+            Simd::store_bfloat16(halves, keys);
+            for (size_t j = 0; j < 16; j += 2)
+                __builtin_memcpy(numbers + ((i + j) / 2 * kBlockSize + size_t(slot)) * 2, halves + j, 4);
+            Simd::store_bfloat16(halves, part);
+            for (size_t j = 0; j < 16; ++j) pairs[2 * (i + j)] = halves[j];
+        }
+        bool finite = Simd::largest(largest) < 0x1.ffp127f;
         return finite && all_finite<Simd>(key, size) && all_finite<Simd>(value, size);
     }
     float* scales = reinterpret_cast<float*>(memory);

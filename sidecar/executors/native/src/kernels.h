@@ -32,18 +32,19 @@ struct Output {
     Store store;
 };
 
-enum class CacheType : int32_t { float32 = 0, float16 = 1, int8 = 2, count = 3 };
+enum class CacheType : int32_t { float32 = 0, float16 = 1, int8 = 2, bfloat16 = 3, count = 4 };
 
 constexpr int kBlockSize = 16;
 constexpr int kSpan = 256;  // positions; attention is merged in spans counted from 0
 constexpr int kSpanBlocks = kSpan / kBlockSize;
 constexpr int kMaxHeadSize = 256;
 constexpr size_t kChunk = 64;  // logits whose largest, or whose weight, is kept
-constexpr int kAttentionRows = 6;  // queries that share one reading of keys and values
+constexpr int kAttentionRows = 24;  // queries that share one reading of keys and values
 
 // The cache of one layer and key head, block by block: `stride` bytes lie between two blocks.
 // A block is keys [head size][16], then values [16][head size]; as int8, the float32 scales of
-// its 16 keys and of its 16 values come first.
+// its 16 keys and of its 16 values come first. As bfloat16, pairs take the place of numbers: keys
+// [head size / 2][16][2 numbers], values [8][head size][2 positions].
 struct CacheView {
     CacheType type;
     uint8_t* memory;
@@ -61,7 +62,7 @@ struct Queries {
 
 // Attention over some positions: what is needed to merge it with that over others.
 struct Partial {
-    float largest;
+    float largest;  // of the scores, divided by ln 2
     float weight;
     float* values;  // [head size], not yet divided by `weight`
 };

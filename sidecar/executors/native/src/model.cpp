@@ -8,7 +8,7 @@ size_t cache_head_bytes(CacheType type, size_t head_size) {
     size_t numbers = 2 * kBlockSize * head_size;
     switch (type) {
         case CacheType::float32: return numbers * 4;
-        case CacheType::float16: return numbers * 2;
+        case CacheType::float16: case CacheType::bfloat16: return numbers * 2;
         default: return numbers + 2 * kBlockSize * sizeof(float);
     }
 }

@@ -13,8 +13,11 @@ extern const Kernels portable_kernels;
 
 #if defined(__x86_64__)
 
+#if !defined(NATIVE_NO_AVX512_BF16)  // set when the compiler does not know these instructions
+extern const Kernels avx512_bf16_kernels;
+#endif
 extern const Kernels avx512_kernels, avx512_256_kernels, avx2_kernels;
-#if !defined(NATIVE_NO_AVX2_VNNI)  // set when the compiler does not know these instructions
+#if !defined(NATIVE_NO_AVX2_VNNI)  // the same
 extern const Kernels avx2_vnni_kernels;
 #endif
 
@@ -28,6 +31,9 @@ bool has_avx512() {
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512vnni");
 }
+#if !defined(NATIVE_NO_AVX512_BF16)
+bool has_avx512_bf16() { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+#endif
 #if !defined(NATIVE_NO_AVX2_VNNI)
 bool has_avx2_vnni() { return has_avx2() && __builtin_cpu_supports("avxvnni"); }
 #endif
@@ -60,6 +66,9 @@ bool always() { return true; }
 
 const Path kPaths[] = {
 #if defined(__x86_64__)
+#if !defined(NATIVE_NO_AVX512_BF16)
+    {"avx512-bf16", has_avx512_bf16, &avx512_bf16_kernels},
+#endif
     {"avx512-vnni", has_avx512, &avx512_kernels},
 #if !defined(NATIVE_NO_AVX2_VNNI)
     {"avx2-vnni", has_avx2_vnni, &avx2_vnni_kernels},

@@ -50,9 +50,8 @@ bool Step::prepare() {
     size_t blocks = (std::max(tokens_.size(), sampled_.size()) + kTokenBlock - 1) / kTokenBlock;
     size_t tokens = blocks * kTokenBlock, samples = sampled_.size();
     size_t widest = std::max({size_t(config_.hidden), model_.query_size(), size_t(config_.intermediate)});
-    size_t parts = plan_.is_split ? plan_.tile_of_part.size() : size_t(2 * model_.team.size());
-    size_t part_size = size_t(kAttentionRows) * config_.head_size;
-    space_.partials.resize(parts * kAttentionRows);
+    size_t partials = size_t(plan_.is_split ? plan_.partials : 2 * model_.team.size() * kAttentionRows);
+    space_.partials.resize(partials);
     space_.scratch.resize(size_t(model_.team.size()));
     for (SampleScratch& scratch : space_.scratch) scratch.reserve(size_t(config_.vocabulary));
     bool is_enough = space_.hidden.resize(tokens * hidden_stride_) &&
@@ -61,12 +60,9 @@ bool Step::prepare() {
                      space_.attended.resize(tokens * model_.query_size()) &&
                      space_.gated.resize(tokens * gated_stride_) && space_.logits.resize(samples * logits_stride_) &&
                      space_.rotation.resize(tokens * size_t(config_.rotary)) &&
-                     space_.parts.resize(parts * part_size) && space_.quantized.resize(blocks * groups_of(widest));
+                     space_.parts.resize(partials * size_t(config_.head_size)) && space_.quantized.resize(blocks * groups_of(widest));
     if (!is_enough) return false;
-    for (size_t part = 0; part < parts; ++part)
-        for (size_t row = 0; row < kAttentionRows; ++row)
-            space_.partials[part * kAttentionRows + row].values =
-                space_.parts.data() + part * part_size + row * size_t(config_.head_size);
+    for (size_t i = 0; i < partials; ++i) space_.partials[i].values = space_.parts.data() + i * size_t(config_.head_size);
     return true;
 }
 

@@ -98,7 +98,9 @@ class Step {
     void write_attended(const AttentionTile& tile, const Partial* totals);
 
     Queries queries_of(const AttentionTile& tile) const;
-    Partial* partials_of(size_t part) { return space_.partials.data() + part * kAttentionRows; }
+    Partial* partials_of(const AttentionTile& tile, int span) {
+        return space_.partials.data() + tile.first_partial + (span - tile.begin_span) * tile.count;
+    }
     bool is_abandoned() const;
     void report();
 

@@ -31,21 +31,21 @@ void Step::attend(size_t index, Member& member) {
     if (plan_.is_split) {
         member.share(plan_.tile_of_part.size(), 1, [&](size_t part, size_t) {
             const AttentionTile& tile = plan_.tiles[size_t(plan_.tile_of_part[part])];
-            attend_span(tile, tile.begin_span + int(part) - tile.first_part, partials_of(part));
+            int span = tile.begin_span + int(part) - tile.first_part;
+            attend_span(tile, span, partials_of(tile, span));
         });
         finish(kAttend, member);
         member.share(plan_.tiles.size(), 1, [&](size_t place, size_t) {
             const AttentionTile& tile = plan_.tiles[place];
-            Partial* total = partials_of(size_t(tile.first_part));
-            for (int span = 1; span < tile.end_span - tile.begin_span; ++span)
-                merge(tile, total, partials_of(size_t(tile.first_part + span)));
+            Partial* total = partials_of(tile, tile.begin_span);
+            for (int span = tile.begin_span + 1; span < tile.end_span; ++span) merge(tile, total, partials_of(tile, span));
             write_attended(tile, total);
         });
         finish(kMerge, member);
         return;
     }
-    Partial* total = partials_of(size_t(2 * member.number()));
-    Partial* next = partials_of(size_t(2 * member.number() + 1));
+    Partial* total = space_.partials.data() + 2 * member.number() * kAttentionRows;
+    Partial* next = total + kAttentionRows;
     member.share(plan_.tiles.size(), 1, [&](size_t place, size_t) {
         const AttentionTile& tile = plan_.tiles[place];
         attend_span(tile, tile.begin_span, total);

@@ -58,8 +58,7 @@ struct Avx2 {
     struct I { __m256i low, high; };
     using B = I;
     static constexpr const char* name = Dot::name;
-    // Several registers make up 16 lanes: their sums do not wait for each other.
-    static constexpr int chains = 1;
+    static constexpr int sums = 6;  // of 16 lanes, that registers hold beside what is multiplied
     static constexpr int biased_zero_point = Dot::biased_zero_point;
 
     static F zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
@@ -81,6 +80,16 @@ struct Avx2 {
         return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half_register(from)), 16));
     }
     static F load_bfloat16(const uint16_t* from) { return {widen_bfloat16(from), widen_bfloat16(from + 8)}; }
+    // Rounds to nearest, ties to even.
+    static __m256i round_bfloat16(__m256 value) {
+        __m256i bits = _mm256_castps_si256(value);
+        __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+        return _mm256_srli_epi32(_mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
+    }
+    static void store_bfloat16(uint16_t* to, F value) {
+        __m256i halves = _mm256_packus_epi32(round_bfloat16(value.low), round_bfloat16(value.high));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_permute4x64_epi64(halves, 0xd8));
+    }
     static F load_unsigned(const uint8_t* from) {
         __m128i bytes = half_register(from);
         return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
@@ -142,6 +151,9 @@ struct Avx2 {
         return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(a, _mm256_set1_epi32(127)), 23));
     }
     static F power_of_two(I a) { return {raise(a.low), raise(a.high)}; }
+    // The lowest 9 bits of each lane, as sign and exponent.
+    static __m256 shift(__m256 a) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a), 23)); }
+    static F shift_to_exponent(F a) { return {shift(a.low), shift(a.high)}; }
     static void store_bytes(int8_t* to, I a) {
         __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a.low, a.high), 0xd8);
         __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
@@ -181,8 +193,21 @@ struct Avx2 {
         __m256i same = four(activations);
         return {Dot::dot_biased(sum.low, codes.low, same), Dot::dot_biased(sum.high, codes.high, same)};
     }
+    // Adds to each lane the products of its 2 bfloat16 numbers with those of `pair`.
+    static F dot_bfloat16(F sum, B numbers, uint32_t pair) {
+        __m256i same = _mm256_set1_epi32(int32_t(pair));
+        return {add_products(sum.low, numbers.low, same), add_products(sum.high, numbers.high, same)};
+    }
 
   private:
+    static __m256 low_number(__m256i pairs) { return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)); }
+    static __m256 high_number(__m256i pairs) {
+        return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(int32_t(0xffff0000))));
+    }
+    static __m256 add_products(__m256 sum, __m256i a, __m256i b) {
+        sum = _mm256_fmadd_ps(low_number(a), low_number(b), sum);
+        return _mm256_fmadd_ps(high_number(a), high_number(b), sum);
+    }
     static __m256 lanes(int offset, int first, int end) {
         __m256i index = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(offset));
         __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32(end), index);

@@ -16,8 +16,7 @@ struct Avx512 {
     using I = __m512i;
     using B = __m512i;
     static constexpr const char* name = "avx512-vnni";
-    // Sums that a long row of products is divided into, so that none waits for the one before.
-    static constexpr int chains = 2;
+    static constexpr int sums = 24;  // of 16 lanes, that registers hold beside what is multiplied
     static constexpr int biased_zero_point = 128;
 
     static F zero() { return _mm512_setzero_ps(); }
@@ -33,6 +32,14 @@ struct Avx512 {
     static F load_bfloat16(const uint16_t* from) {
         __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
         return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+    }
+    // Rounds to nearest, ties to even.
+    static void store_bfloat16(uint16_t* to, F value) {
+        __m512i bits = _mm512_castps_si512(value);
+        __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+        bits = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+        __m256i halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), halves);
     }
     static F load_unsigned(const uint8_t* from) {
         return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
@@ -80,6 +87,8 @@ struct Avx512 {
     static F power_of_two(I a) {
         return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(a, _mm512_set1_epi32(127)), 23));
     }
+    // The lowest 9 bits of each lane, as sign and exponent.
+    static F shift_to_exponent(F a) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a), 23)); }
     static void store_bytes(int8_t* to, I a) {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtsepi32_epi8(a));
     }
@@ -102,6 +111,16 @@ struct Avx512 {
         return _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(four));
     }
     static I dot_biased(I sum, B codes, const int8_t* activations) { return dot(sum, codes, activations); }
+    // Adds to each lane the products of its 2 bfloat16 numbers with those of `pair`.
+    static F dot_bfloat16(F sum, B numbers, uint32_t pair) {
+        __m512i same = _mm512_set1_epi32(int32_t(pair));
+        sum = fma(low_number(numbers), low_number(same), sum);
+        return fma(high_number(numbers), high_number(same), sum);
+    }
+    static F low_number(B pairs) { return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)); }
+    static F high_number(B pairs) {
+        return _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(int32_t(0xffff0000))));
+    }
 };
 
 }  // namespace

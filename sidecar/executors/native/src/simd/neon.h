@@ -16,9 +16,8 @@ struct Neon {
     struct I { int32x4_t part[4]; };
     struct B { uint8x16_t part[4]; };
     static constexpr const char* name = "neon-dotprod";
+    static constexpr int sums = 6;  // of 16 lanes, that registers hold beside what is multiplied
     // The instruction multiplies signed by signed: codes of 8 bits are made signed as they are used.
-    // Several registers make up 16 lanes: their sums do not wait for each other.
-    static constexpr int chains = 1;
     static constexpr int biased_zero_point = 0;
 
     template <class Work>
@@ -42,6 +41,15 @@ struct Neon {
     }
     static F load_bfloat16(const uint16_t* from) {
         return each([=](int i) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(from + 4 * i), 16)); });
+    }
+    // Rounds to nearest, ties to even.
+    static void store_bfloat16(uint16_t* to, F value) {
+        for (int i = 0; i < 4; ++i) {
+            uint32x4_t bits = vreinterpretq_u32_f32(value.part[i]);
+            uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+            bits = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+            vst1_u16(to + 4 * i, vshrn_n_u32(bits, 16));
+        }
     }
     static uint32x4_t widen(uint8x16_t bytes, int part) {
         uint16x8_t words = part < 2 ? vmovl_u8(vget_low_u8(bytes)) : vmovl_u8(vget_high_u8(bytes));
@@ -100,6 +108,10 @@ struct Neon {
             return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(a.part[i], vdupq_n_s32(127)), 23));
         });
     }
+    // The lowest 9 bits of each lane, as sign and exponent.
+    static F shift_to_exponent(F a) {
+        return each([&](int i) { return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(a.part[i]), 23)); });
+    }
     static void store_bytes(int8_t* to, I a) {
         int16x8_t low = vcombine_s16(vqmovn_s32(a.part[0]), vqmovn_s32(a.part[1]));
         int16x8_t high = vcombine_s16(vqmovn_s32(a.part[2]), vqmovn_s32(a.part[3]));
@@ -128,6 +140,19 @@ struct Neon {
     static I dot_biased(I sum, B codes, const int8_t* activations) {
         B weights = each_codes([&](int i) { return veorq_u8(codes.part[i], vdupq_n_u8(0x80)); });
         return dot(sum, weights, activations);
+    }
+    static float32x4_t low_number(uint32x4_t pairs) { return vreinterpretq_f32_u32(vshlq_n_u32(pairs, 16)); }
+    static float32x4_t high_number(uint32x4_t pairs) {
+        return vreinterpretq_f32_u32(vandq_u32(pairs, vdupq_n_u32(0xffff0000)));
+    }
+    // Adds to each lane the products of its 2 bfloat16 numbers with those of `pair`.
+    static F dot_bfloat16(F sum, B numbers, uint32_t pair) {
+        uint32x4_t same = vdupq_n_u32(pair);
+        return each([&](int i) {
+            uint32x4_t pairs = vreinterpretq_u32_u8(numbers.part[i]);
+            float32x4_t first = vfmaq_f32(sum.part[i], low_number(pairs), low_number(same));
+            return vfmaq_f32(first, high_number(pairs), high_number(same));
+        });
     }
 };
 

@@ -27,8 +27,7 @@ struct Portable {
     struct I { Ints part[4]; };
     struct B { Bytes part[4]; };
     static constexpr const char* name = "portable";
-    // Several registers make up 16 lanes: their sums do not wait for each other.
-    static constexpr int chains = 1;
+    static constexpr int sums = 3;  // of 16 lanes, that registers hold beside what is multiplied
     static constexpr int biased_zero_point = 128;
 
     template <class Work>
@@ -70,6 +69,9 @@ struct Portable {
     }
     static F load_bfloat16(const uint16_t* from) {
         return each([=](int i) { return Floats(four_words(from + 4 * i) << 16); });
+    }
+    static void store_bfloat16(uint16_t* to, F value) {
+        for (int i = 0; i < 16; ++i) to[i] = bfloat16_of_float(value.part[i / 4][i % 4]);
     }
     template <class Byte>
     static F load_bytes(const Byte* from) {
@@ -130,6 +132,10 @@ struct Portable {
     static F power_of_two(I a) {
         return each([&](int i) { return Floats(Words(a.part[i] + same_int(127)) << 23); });
     }
+    // The lowest 9 bits of each lane, as sign and exponent.
+    static F shift_to_exponent(F a) {
+        return each([&](int i) { return Floats(Words(a.part[i]) << 23); });
+    }
     static void store_bytes(int8_t* to, I a) {
         for (int i = 0; i < 16; ++i) {
             int32_t value = a.part[i / 4][i % 4];
@@ -181,8 +187,19 @@ struct Portable {
         });
     }
     static I dot_biased(I sum, B codes, const int8_t* activations) { return dot(sum, codes, activations); }
+    // Adds to each lane the products of its 2 bfloat16 numbers with those of `pair`.
+    static F dot_bfloat16(F sum, B numbers, uint32_t pair) {
+        Words same = same_word(pair);
+        return each([&](int i) {
+            Words pairs = Words(numbers.part[i]);
+            Floats first = sum.part[i] + low_number(pairs) * low_number(same);
+            return first + high_number(pairs) * high_number(same);
+        });
+    }
 
   private:
+    static Floats low_number(Words pairs) { return Floats(pairs << 16); }
+    static Floats high_number(Words pairs) { return Floats(pairs & same_word(0xffff0000)); }
     static Floats larger(Floats a, Floats b) { return choose(a > b, a, b); }
 };
 
