@@ -24,7 +24,7 @@ class EngineConfig:
     kernel_path: str = "auto"
     """Instruction set of the native executor, to compare or to rule one out; see `sidecar doctor`."""
     cache_type: str = "auto"
-    """Numbers of the key-value cache on the native executor: "float32", "float16" or "int8"."""
+    """Numbers of the key-value cache on the native executor: "float32", "float16", "bfloat16" or "int8"."""
     context_length: int | None = None
     """Prompt and completion together; never more than the model's own."""
     cache_tokens: int | None = None

@@ -130,7 +130,7 @@ class ExecutorOptions:
 
     `kernel_path` names the instruction set of an executor that has several;
     `cache_type` the numbers in the key-value cache: "float32", "float16",
-    "int8". "auto" is the executor's own choice for both.
+    "bfloat16", "int8". "auto" is the executor's own choice for both.
     """
 
     device: str = "auto"

@@ -118,13 +118,13 @@ void check_blocks(const char* path, const TinyWeights& weights, const native_con
 }
 
 // Long enough for several spans, with few queries: each span is a task of its own.
-void check_long(const char* path, const TinyWeights& weights, native_config config) {
+void check_long(const char* path, const TinyWeights& weights, native_config config, int32_t cache_type) {
     constexpr int32_t kLong = 530;
     std::vector<int32_t> tokens = some_tokens(kLong, 15), blocks = block_table(1, 5, 34);
     std::vector<float> expected;
     for (int32_t threads = 1; threads <= 3; ++threads) {
         config.threads = threads;
-        Handle model = weights.load_with_cache(path, config, kBlocks, 1);
+        Handle model = weights.load_with_cache(path, config, kBlocks, cache_type);
         Batch(std::vector<Part>{part_of(tokens, 0, kLong - 1, blocks, 0)}).run(model.get(), config.vocabulary);
         Outcome outcome = Batch({part_of(tokens, kLong - 1, kLong, blocks, 1)}).run(model.get(), config.vocabulary);
         if (threads == 1) expected = outcome.logits;
@@ -143,12 +143,13 @@ void check_models() {
             config.window = window;
             if (kind == TinyWeights::with_biases) config.rotary = 8;
             TinyWeights weights(TinyWeights::Kind(kind), config, uint64_t(100 + kind));
-            int32_t cache_type = kind;
+            int32_t cache_type = window ? 3 - kind : kind;  // every one of them
             std::vector<float> reference;
             for (const native::Kernels* path : usable_paths()) {
                 check_ways(path->name, weights, config, cache_type, reference);
                 check_blocks(path->name, weights, config, cache_type);
-                if (!window) check_long(path->name, weights, config);
+                for (int32_t type : {1, 3})
+                    if (!window) check_long(path->name, weights, config, type);
                 if (!reference.empty()) continue;
                 Handle model = weights.load_with_cache(path->name, config, kBlocks, cache_type);
                 Batch batch({part_of(some_tokens(kPrompt, 11), 0, kPrompt, block_table(5, 7, 3), 1)});

@@ -16,11 +16,12 @@ from sidecar.executors.base import (
     SamplingParameters,
 )
 from sidecar.executors.native import executor as native_executor
+from sidecar.executors.native.estimate import cache_type
 from sidecar.executors.native.executor import NativeExecutor
 from sidecar.executors.native.kind import NativeExecutorKind
 from sidecar.models.config import DType, RopeConfig
 from sidecar.models.source import StoredTensor
-from tests.support.native_executor import load_native, native_logits
+from tests.support.native_executor import USABLE_PATHS, load_native, native_logits
 from tests.support.random_source import random_source, small_config
 from tests.support.torch_executor import GREEDY, row
 
@@ -98,21 +99,30 @@ def test_numbers_that_are_not_finite_end_one_row_and_leave_nothing_behind() -> N
 
 
 def test_the_cache_may_be_smaller_or_larger_numbers() -> None:
-    """float32 is the measure; float16 comes close, int8 with a scale a token and head less so."""
+    """float32 is the measure; float16 comes close, bfloat16 and int8 (a scale a token and head) less so."""
     tokens = [(index * 37) % 320 for index in range(300)]
     logits = {}
-    for kind in ("float32", "float16", "int8"):
+    for kind in ("float32", "float16", "bfloat16", "int8"):
         executor = load_native(SOURCE, "float32", cache_type=kind)
         logits[kind] = native_logits(executor, row(tokens, samples=300))
         executor.close()
     spread = logits["float32"].std()
     assert (logits["float16"] - logits["float32"]).abs().max() < 0.02 * spread
+    assert (logits["bfloat16"] - logits["float32"]).abs().max() < 0.1 * spread
     assert (logits["int8"] - logits["float32"]).abs().max() < 0.3 * spread
     assert not torch.equal(logits["int8"], logits["float16"])
 
 
+@pytest.mark.parametrize("kernel_path", USABLE_PATHS)
+def test_auto_takes_bfloat16_where_pairs_are_multiplied_at_once(kernel_path: str) -> None:
+    options = ExecutorOptions("cpu", 1, kernel_path)
+    kinds = [cache_type(quantization, options) for quantization in ("q4_1", "int8", "float32")]
+    quantized = "bfloat16" if kernel_path == "avx512-bf16" else "float16"
+    assert kinds == [quantized, quantized, "float32"]
+
+
 def test_memory_is_what_was_estimated() -> None:
-    for kind, numbers in (("float32", 4), ("float16", 2)):
+    for kind, numbers in (("float32", 4), ("float16", 2), ("bfloat16", 2)):
         options = ExecutorOptions("cpu", 1, "auto", kind)
         executor = NativeExecutor(options)
         executor.load(ConvertedModel(SOURCE, "q4_1"), lambda fraction, stage: None)

@@ -40,7 +40,7 @@ FAMILIES = {
 @pytest.mark.parametrize("kernel_path", USABLE_PATHS)
 def test_every_stored_format(dtype: DType, kernel_path: str) -> None:
     source = random_source(dtype, small_config(), permuted_qk=True)
-    executor = load_native(source, dtype.value.lower(), kernel_path=kernel_path)
+    executor = load_native(source, dtype.value.lower(), kernel_path=kernel_path, cache_type="float16")
     _compare(executor, QuantizedReference(source))
 
 
@@ -50,7 +50,7 @@ def test_every_stored_format(dtype: DType, kernel_path: str) -> None:
 def test_every_family(name: str, permuted_qk: bool) -> None:
     """Rows and biases of queries and keys lie in the order of safetensors, or in GGUF's."""
     source = random_source(DType.Q4_1, small_config(**FAMILIES[name]), seed=1, permuted_qk=permuted_qk)
-    executor = load_native(source, "q4_1")
+    executor = load_native(source, "q4_1", cache_type="float16")
     _compare(executor, QuantizedReference(source))
 
 
