@@ -6,6 +6,10 @@ import sys
 def main() -> int:
     """Route to what was asked for, importing nothing that it does not need. Returns the exit status."""
     arguments = sys.argv[1:]
+    if arguments == ["--guard"]:
+        from sidecar.lifecycle.guard_process import run_guard
+
+        return run_guard()
     if arguments == ["--convert"]:
         from sidecar.library.converter import run_converter
 

@@ -9,18 +9,19 @@ import platform
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sidecar import __version__
 from sidecar.config import Settings
+from sidecar.debug_door import DebugDoor, open_debug_door
 from sidecar.engine.config import EngineConfig
 from sidecar.engine.engine_pool import EnginePool
 from sidecar.errors import SidecarError, Unsupported
 from sidecar.executors.registry import available_executors, executor_kind
-from sidecar.lifecycle.connection_file import write_connection_file
+from sidecar.lifecycle.guard import process_guard
 from sidecar.lifecycle.logging import LogStream
 from sidecar.lifecycle.parent_watch import ParentWatch
 from sidecar.lifecycle.shutdown import Shutdown
@@ -35,11 +36,10 @@ from sidecar.service.engines import engine_source
 from sidecar.service.generate import generate_handlers
 from sidecar.service.models import model_handlers
 from sidecar.service.tokens import token_handlers
-from sidecar.transport.curve import CurveKeys
 from sidecar.transport.frame_tap import FrameTap
 from sidecar.transport.hub import Hub
 from sidecar.transport.terms import Terms
-from sidecar.transport.zeromq import LOOPBACK_ENDPOINT, ZeroMQServer
+from sidecar.transport.zeromq import ZeroMQServer
 from sidecar_protocol.engine import EngineInfo
 from sidecar_protocol.handshake import ConnectionFile, ReadyLine
 from sidecar_protocol.limits import MAX_HANDSHAKE_LINE_BYTES
@@ -49,42 +49,57 @@ EXIT_OK = 0
 EXIT_CANNOT_START = 2
 LAST_WORDS_SECONDS = 0.5
 
+Door = ZeroMQServer | DebugDoor
+
 logger = logging.getLogger(__name__)
 
 
 class Sidecar:
-    """Everything one running sidecar is made of, from the engine pool up to the hub of connections.
+    """Everything one running sidecar is made of, from the engine pool up to its hubs of connections.
 
     It implements ProcessControl for the handlers. Made on the event loop that it
-    then lives on; a transport brings the hub its connections.
+    then lives on; doors bring the hubs their connections.
     """
 
-    def __init__(self, settings: Settings, log: LogStream, *, debug: bool) -> None:
+    def __init__(self, settings: Settings, log: LogStream) -> None:
         self.settings = settings
         self.boot_id = secrets.token_hex(8)
         self.ending = Shutdown()
+        self.children = process_guard()
         self._log = log
         self._frames = FrameTap()
+        self._hubs: list[Hub] = []
         self.pool = EnginePool(_engine_config(settings))
         engines = engine_source(self.pool)
         adapter = OpenAIAdapter(LocalChatBackend(engines))
-        dispatcher = Dispatcher(
+        self._dispatcher = Dispatcher(
             {
                 **engine_handlers(self._info(), self.pool, self, self._traffic),
                 **model_handlers(self.pool, settings.library),
                 **token_handlers(engines, adapter),
                 **generate_handlers(engines),
                 **chat_handlers(adapter),
-            }
+            },
+            capabilities=["tools"],
         )
+
+    def add_hub(self, *, debug: bool) -> Hub:
+        """A hub for one more door: for the one host, or for debug connections."""
         terms = Terms(
-            dispatcher=dispatcher,
+            dispatcher=self._dispatcher,
             boot_id=self.boot_id,
             version=__version__,
             debug=debug,
             frame_tap=self._frames,
         )
-        self.hub = Hub(terms, single_host=not debug, welcomed=partial(_import_early, settings.executor))
+        hub = Hub(
+            terms,
+            single_host=not debug,
+            prefix="d" if debug else "c",
+            welcomed=partial(_import_early, self.settings.executor),
+        )
+        self._hubs.append(hub)
+        return hub
 
     def shutdown(self, grace_seconds: float) -> None:
         """Begin an orderly end; returns at once."""
@@ -102,17 +117,19 @@ class Sidecar:
         """One of debug, info, warning, error."""
         self._log.set_log_level(level)
 
-    async def serve(self, server: ZeroMQServer, announce: Callable[[], None]) -> None:
+    async def serve(self, doors: Sequence[Door], announce: Callable[[], None]) -> None:
         """Serve until somebody asks for the end, then end in order."""
         self.ending.listen_to_signals()
-        server.start()
+        for door in doors:
+            door.start()
         announce()
         logger.info("sidecar %s is ready (boot %s)", __version__, self.boot_id)
         try:
-            await self.ending.run(self.hub.shut_down)
+            await self.ending.run(self._shut_down)
         finally:
             await self.pool.close()
-            await server.close()
+            await asyncio.gather(*(door.close() for door in doors))
+            await asyncio.to_thread(self.children.close)
 
     def ready_line(self, server: ZeroMQServer) -> ReadyLine:
         """What a spawned sidecar tells its host."""
@@ -126,8 +143,12 @@ class Sidecar:
             pid=os.getpid(),
         )
 
+    async def _shut_down(self, grace_seconds: float) -> None:
+        await asyncio.gather(*(hub.shut_down(grace_seconds) for hub in self._hubs))
+
     def _traffic(self) -> Traffic:
-        return Traffic(self.hub.connections, self.hub.active_requests)
+        connections = sum(hub.connections for hub in self._hubs)
+        return Traffic(connections, sum(hub.active_requests for hub in self._hubs))
 
     def _info(self) -> EngineInfo:
         settings = self.settings
@@ -160,16 +181,22 @@ def run_spawned() -> int:
     log.capture_prints()
 
     async def serve() -> int:
-        sidecar = Sidecar(request.settings, log, debug=False)
+        sidecar = Sidecar(request.settings, log)
+        doors: list[Door] = []
         try:
-            server = ZeroMQServer(sidecar.hub, client_key=request.client_key)
+            server = ZeroMQServer(sidecar.add_hub(debug=False), client_key=request.client_key)
+            doors.append(server)
+            if request.settings.debug_socket:
+                doors.append(await _open_debug_door(sidecar, request.settings))
         except SidecarError as error:
+            for door in doors:
+                await door.close()
             write_start_error(answers, error)
             return EXIT_CANNOT_START
 
         watch = ParentWatch(request.host_pid, stdin, sidecar.ending.request)
         watch.start()
-        await sidecar.serve(server, lambda: write_ready_line(answers, sidecar.ready_line(server)))
+        await sidecar.serve(doors, lambda: write_ready_line(answers, sidecar.ready_line(server)))
         watch.stop()
         return EXIT_OK
 
@@ -191,28 +218,21 @@ def run_socket(
     log.install()
 
     async def serve() -> int:
-        sidecar = Sidecar(settings, log, debug=True)
-        client = CurveKeys.generate()
-        server = ZeroMQServer(sidecar.hub, client_key=client.public, endpoint=_endpoint(address))
-        connection = ConnectionFile(
-            endpoint=server.endpoint,
-            server_key=server.server_key,
-            client_key=client.public,
-            client_secret=client.secret,
-            boot_id=sidecar.boot_id,
-            pid=os.getpid(),
-            protocol=PROTOCOL_VERSION,
-            version=__version__,
-            app_id=settings.app_id,
-        )
-        path = write_connection_file(connection)
-        try:
-            await sidecar.serve(server, lambda: announce(connection, path))
-        finally:
-            path.unlink(missing_ok=True)
+        sidecar = Sidecar(settings, log)
+        hub = sidecar.add_hub(debug=True)
+        door = await open_debug_door(hub, address, boot_id=sidecar.boot_id, app_id=settings.app_id)
+        await sidecar.serve([door], lambda: announce(door.connection, door.path))
         return EXIT_OK
 
     return _run(serve(), log)
+
+
+async def _open_debug_door(sidecar: Sidecar, settings: Settings) -> DebugDoor:
+    address = settings.debug_socket if isinstance(settings.debug_socket, str) else None
+    hub = sidecar.add_hub(debug=True)
+    door = await open_debug_door(hub, address, boot_id=sidecar.boot_id, app_id=settings.app_id)
+    logger.info("debug connections are taken at %s; connection file: %s", door.connection.endpoint, door.path)
+    return door
 
 
 def _run(serve: Coroutine[Any, Any, int], log: LogStream) -> int:
@@ -233,12 +253,6 @@ def _engine_config(settings: Settings) -> EngineConfig:
         memory_budget_bytes=settings.memory_budget,
         library=settings.library,
     )
-
-
-def _endpoint(address: str | None) -> str:
-    if address is None:
-        return LOOPBACK_ENDPOINT
-    return address if "://" in address else f"ipc://{Path(address).absolute()}"
 
 
 def _refuse_scripted_when_frozen(settings: Settings) -> None:

@@ -60,7 +60,8 @@ class Settings:
     kernel_path: str = "auto"
     """Instruction set of the native executor; `sidecar doctor` lists them."""
     log_level: str = "info"
-    debug_socket: bool = False
+    debug_socket: bool | str = False
+    """A door for the user's own tools: True for any free loopback port, or as in `--socket`."""
     executor: str | None = None
 
     @classmethod
@@ -86,9 +87,6 @@ class Settings:
         log_level = _string(options, "log_level") or "info"
         if log_level not in LOG_LEVELS:
             raise _wrong("log_level", log_level, f"one of {', '.join(LOG_LEVELS)}")
-        debug_socket = options.get("debug_socket", False)
-        if not isinstance(debug_socket, bool):
-            raise _wrong("debug_socket", debug_socket, "true or false")
         return cls(
             app_id=app_id,
             data_dir=_path(options, "data_dir"),
@@ -100,7 +98,7 @@ class Settings:
             device=_string(options, "device") or "auto",
             kernel_path=_string(options, "kernel_path") or "auto",
             log_level=log_level,
-            debug_socket=debug_socket,
+            debug_socket=_socket(options, "debug_socket"),
             executor=_string(options, "executor"),
         )
 
@@ -144,6 +142,15 @@ def _path(options: Mapping[str, object], name: str) -> Path | None:
     if not Path(text).is_absolute() or "\0" in text:
         raise _wrong(name, text, "an absolute path")
     return Path(text)
+
+
+def _socket(options: Mapping[str, object], name: str) -> bool | str:
+    value = options.get(name, False)
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or not (value.startswith("tcp://") or Path(value).is_absolute()):
+        raise _wrong(name, value, "true, false, tcp://127.0.0.1:PORT, or the absolute path of a Unix socket")
+    return value
 
 
 def _paths(options: Mapping[str, object], name: str) -> tuple[Path, ...]:

@@ -47,8 +47,8 @@ class ProcessControl(Protocol):
 class ChildRegistry(Protocol):
     """Process groups that must not outlive the sidecar."""
 
-    def add(self, process_group: int) -> None:
-        """Register a group; it is killed when the sidecar dies in any way."""
+    def register(self, process_group: int) -> None:
+        """Note a group led by a child of ours: it is killed when the sidecar dies in any way."""
 
-    def remove(self, process_group: int) -> None:
-        """Forget a group that has ended."""
+    def release(self, process_group: int) -> None:
+        """Forget a group of which nothing is left."""

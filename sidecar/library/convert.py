@@ -6,10 +6,8 @@ closes, however this process dies.
 """
 
 import json
-import os
 import queue
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -22,12 +20,12 @@ from sidecar.executors.base import ConversionProgress, ConvertedModel, ExecutorK
 from sidecar.library.converted_cache import ConversionKey, ConvertedCache
 from sidecar.library.identity import content_hash, marks_of
 from sidecar.models.source import ModelSource
+from sidecar.own_program import own_command, scrubbed_environment
 
 CONVERTED_FOLDER = "converted"
 MAX_LINE_BYTES = 64 * 1024
 _POLL_SECONDS = 0.05
 _STDERR_LINES = 20
-_DROPPED_VARIABLES = ("_PYI_", "LD_", "DYLD_", "PYTHON")
 _ERRORS: dict[str, type[SidecarError]] = {
     error.code: error for error in (Unsupported, OutOfMemory, ModelLoadFailed)
 }
@@ -77,13 +75,8 @@ def prepare_model(
 
 
 def converter_command() -> list[str]:
-    """How the converter is started; frozen, it is this very binary.
-
-    `-P` keeps Python from importing out of the working folder.
-    """
-    if getattr(sys, "frozen", False):
-        return [sys.executable, "--convert"]
-    return [sys.executable, "-P", "-m", "sidecar", "--convert"]
+    """How the converter is started."""
+    return own_command("--convert")
 
 
 def _marks(path: Path) -> object:
@@ -104,15 +97,12 @@ def _convert(
         "quantization": key.quantization,
         "target": str(target.absolute()),
     }
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(_DROPPED_VARIABLES)
-    }
     process = subprocess.Popen(
         converter_command(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=environment,
+        env=scrubbed_environment(),
         cwd=target,
     )
     with _Converter(process) as converter:

@@ -18,6 +18,7 @@ class Hub:
     """Keeps the connections of a transport.
 
     With `single_host` a second hello is refused while the first connection lives.
+    `prefix` begins the names of its connections, which tell hubs of one sidecar apart.
     `welcomed` is called once, after the first welcome has been sent: the time to
     import what is slow. Everything here happens on the asyncio thread.
     """
@@ -27,11 +28,13 @@ class Hub:
         terms: Terms,
         *,
         single_host: bool,
+        prefix: str = "c",
         ping_seconds: float = PING_SECONDS,
         welcomed: Callable[[], None] | None = None,
     ) -> None:
         self._terms = terms
         self._single_host = single_host
+        self._prefix = prefix
         self._ping_seconds = ping_seconds
         self._welcomed = welcomed
         self._peers: dict[str, Peer] = {}
@@ -51,7 +54,7 @@ class Hub:
 
     def connect(self, link: Link) -> Peer:
         """A peer for a link that a transport has met; it counts as a connection once it has said hello."""
-        return Peer(f"c{next(self._names)}", link, self._terms, self._admit, self._forget)
+        return Peer(f"{self._prefix}{next(self._names)}", link, self._terms, self._admit, self._forget)
 
     def notify(self, method: str, params: Mapping[str, object]) -> None:
         """Tell every host."""
