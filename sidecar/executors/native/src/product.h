@@ -12,19 +12,27 @@
 
 namespace native {
 
-constexpr size_t kPrefetchBytes = 2048;  // processors' own prefetching stops at the end of every page
+// Weights are fetched while the first block of tokens is multiplied with a tile: the next tile's, so
+// that codes and scales arrive together, and at least so far ahead, since processors' own fetching
+// stops at the end of every page. Into the second cache: the first is full of activations.
+constexpr size_t kLeastAhead = 8192;
+constexpr int kSecondCache = 2;  // as __builtin_prefetch counts
 
-// One tile's sums for `tokens` tokens of a block, from token `first` on.
+// One tile's sums for `tokens` tokens of a block, from token `first` on. What lies `ahead` bytes ahead
+// is fetched, if that is not 0.
 template <class Simd, Format format, int tokens>
-inline void multiply_tile(const uint8_t* tile, size_t groups, const ActivationGroup* input, int first,
+inline void multiply_tile(const uint8_t* tile, size_t groups, size_t ahead, const ActivationGroup* input, int first,
                           typename Simd::F (&sums)[tokens]) {
     using Reader = FormatReader<Simd, format>;
     const uint8_t* codes = tile;
     const uint8_t* scales = tile + groups * code_bytes(format);
     NATIVE_UNROLL
     for (auto& sum : sums) sum = Simd::zero();
-    for (size_t group = 0; group < groups; ++group, codes += code_bytes(format), ++input) {
-        for (size_t line = 0; line < code_bytes(format); line += 64) __builtin_prefetch(codes + kPrefetchBytes + line);
+    constexpr size_t bytes = code_bytes(format) + scale_bytes(format, kNestedGroups) / kNestedGroups;
+    const uint8_t* next = tile + ahead;
+    for (size_t group = 0; group < groups; ++group, codes += code_bytes(format), next += bytes, ++input) {
+        if (ahead)
+            for (size_t line = 0; line < bytes; line += 64) __builtin_prefetch(next + line, 0, kSecondCache);
         Reader reader(scales, group);
         for_each_part<Reader::parts>([&](auto part) {
             typename Simd::I products[tokens];
@@ -54,12 +62,14 @@ inline void multiply_tile(const uint8_t* tile, size_t groups, const ActivationGr
 
 // The same for plain floats: every column of 16 weights with every token's activation.
 template <class Simd, Format format, int tokens>
-inline void multiply_float_tile(const uint8_t* tile, size_t columns, const Activations& input, size_t first,
-                                typename Simd::F (&sums)[tokens]) {
+inline void multiply_float_tile(const uint8_t* tile, size_t columns, size_t ahead, const Activations& input,
+                                size_t first, typename Simd::F (&sums)[tokens]) {
     const float* values = input.values + first * input.stride;
     NATIVE_UNROLL
     for (auto& sum : sums) sum = Simd::zero();
+    constexpr size_t bytes = kTileRows * traits_of(format).bits / 8;
     for (size_t column = 0; column < columns; ++column) {
+        if (ahead) __builtin_prefetch(tile + ahead + column * bytes, 0, kSecondCache);
         auto weights = load_floats<Simd, format>(tile, column);
         NATIVE_UNROLL
         for (int t = 0; t < tokens; ++t)
@@ -72,12 +82,14 @@ template <class Simd, Format format, int tokens, class Take>
 inline void tile_part(const uint8_t* tile, const Weights& weights, const Activations& input, size_t first, int used,
                       Take take) {
     typename Simd::F sums[tokens];
+    size_t size = tile_bytes(format, weights.columns);
+    size_t ahead = first ? 0 : size < kLeastAhead ? kLeastAhead : size;
     if constexpr (is_quantized(format)) {
         size_t groups = groups_of(weights.columns);
         const ActivationGroup* block = input.groups + first / kTokenBlock * groups;
-        multiply_tile<Simd, format, tokens>(tile, groups, block, int(first % kTokenBlock), sums);
+        multiply_tile<Simd, format, tokens>(tile, groups, ahead, block, int(first % kTokenBlock), sums);
     } else {
-        multiply_float_tile<Simd, format, tokens>(tile, weights.columns, input, first, sums);
+        multiply_float_tile<Simd, format, tokens>(tile, weights.columns, ahead, input, first, sums);
     }
     NATIVE_UNROLL
     for (int t = 0; t < tokens; ++t)
