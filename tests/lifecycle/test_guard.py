@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import psutil
@@ -50,7 +51,7 @@ def tree(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
 # --- the whole sidecar
 
 
-def spawned(folder: Path, *arguments: str) -> Engine:
+def spawned(folder: Path, *arguments: str) -> AbstractAsyncContextManager[Engine]:
     return Engine.spawn(
         [*GUARDED, *arguments], app_id="tests", options={"data_dir": str(folder)}, restart=None
     )
@@ -136,14 +137,13 @@ async def test_a_killed_guard_is_replaced_and_the_next_one_knows_the_group(tmp_p
 def test_there_is_a_guard_while_there_is_something_to_guard(
     guard: Guard, tree: "subprocess.Popen[bytes]"
 ) -> None:
-    assert guard.pid is None
+    assert guards_of(os.getpid()) == []
     guard.register(tree.pid)
     assert guard.pid is not None
     first = psutil.Process(guard.pid)
     assert os.getsid(first.pid) == first.pid
     assert guards_of(os.getpid()) == [first]
     guard.release(tree.pid)
-    assert guard.pid is None
     assert_gone([first])
     assert tree.poll() is None
     guard.register(tree.pid)
