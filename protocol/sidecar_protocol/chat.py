@@ -29,6 +29,8 @@ ChatFinishReason = Annotated[str, open_enum("stop", "length", "tool_calls")]
 """Why a choice ended."""
 ChatOverflow = Literal["drop_turns", "error"]
 """What to do with a conversation that does not fit."""
+ToolExecution = Literal["caller", "host"]
+"""Who runs the calls of an answer."""
 
 
 class StreamOptions(Params):
@@ -86,8 +88,24 @@ class Overflow(Result):
     dropped_tokens: int
 
 
+class ToolReply(Result):
+    """What came of a call that the host was asked to run; it may follow in `messages` as it is."""
+
+    role: Literal["tool"]
+    tool_call_id: str
+    content: str
+    """What the model is told. What was too long for it ends with a note of how much was cut."""
+
+
+class ToolRound(Result):
+    """An answer whose calls the host ran, and what came of them in the calls' order."""
+
+    message: AssistantReply
+    replies: list[ToolReply]
+
+
 class ChatCompletion(Result):
-    """A whole chat completion."""
+    """A whole chat completion. With `tool_rounds`, usage and timings are those of all answers together."""
 
     id: str
     object: Literal["chat.completion"]
@@ -97,6 +115,8 @@ class ChatCompletion(Result):
     usage: Usage
     timings: Timings
     overflow: Overflow | None = None
+    tool_rounds: list[ToolRound] = []
+    """What went before the answer with `tool_execution: host`, oldest first."""
 
 
 class ChatFunctionCallDelta(Result):
@@ -172,6 +192,8 @@ class ChatChunkEvent(Event, tag="chunk"):
     coalesce: ClassVar[Coalesce] = Coalesce.CONCAT
 
     chunk: ChatCompletionChunk
+    tool_round: int = 0
+    """How often tools were run before this answer; each answer's calls are numbered from 0."""
 
     def joined_with(self, later: Self) -> Self | None:
         """Both texts as one chunk, when they continue the same choice."""
@@ -201,7 +223,18 @@ class ChatChunkEvent(Event, tag="chunk"):
         return msgspec.structs.replace(self, chunk=msgspec.structs.replace(self.chunk, choices=[choice]))
 
 
-ChatEvent = QueuedEvent | LoadingEvent | PrefillEvent | OverflowEvent | ChatChunkEvent
+class ToolResultEvent(Event, tag="tool_result"):
+    """The host has run a call, or it could not be run."""
+
+    tool_round: int
+    tool_call_id: str
+    name: str
+    is_error: bool = False
+    cut_characters: int = 0
+    """Characters of the result that the model is not shown."""
+
+
+ChatEvent = QueuedEvent | LoadingEvent | PrefillEvent | OverflowEvent | ChatChunkEvent | ToolResultEvent
 
 
 class ChatMcp(Params):
@@ -237,7 +270,15 @@ class ChatCreate(SamplingParams, kw_only=True):
     tool_choice: Annotated[ChatToolChoice | None, needs("tools")] = None
     """None: auto where there are tools."""
     parallel_tool_calls: Annotated[bool | None, needs("tools")] = None
-    """Whether one answer may hold several calls."""
+    """Whether one answer may hold several calls; false ends the answer behind its first."""
+    tool_execution: Annotated[ToolExecution, needs("tools")] = "caller"
+    """Who runs the calls. "caller": they end the completion, as with OpenAI. "host": the engine asks the host
+    to run them (`host.call_tool`), tells the model the results and goes on until it answers without any."""
+    max_tool_rounds: Annotated[int, needs("tools")] = 8
+    """With `tool_execution: host`: how often tools are run, 1 to 100. Then calls end the completion: they are
+    not run, and its finish_reason is "tool_calls"."""
+    max_tool_result_characters: Annotated[int, needs("tools")] = 16_384
+    """With `tool_execution: host`: a longer result is cut, and the model is told so."""
     mcp: Annotated[ChatMcp | None, needs("mcp")] = None
     """MCP servers whose tools are offered and executed; without it none are."""
     response_format: Annotated[ResponseFormat | None, needs("structured_output")] = None

@@ -1,6 +1,19 @@
 """Everything that can be asked and told: importing this fills the registry."""
 
-from sidecar_protocol import chat, engine, generate, models, tokens
+from sidecar_protocol import (
+    chat,
+    conversations,
+    embeddings,
+    engine,
+    generate,
+    host,
+    mcp,
+    models,
+    notifications,
+    responses,
+    sessions,
+    tokens,
+)
 from sidecar_protocol.registry import HOST_REQUESTS, METHODS, NOTIFICATIONS, Method, Notification
 
 __all__ = [
@@ -10,8 +23,15 @@ __all__ = [
     "Method",
     "Notification",
     "chat",
+    "conversations",
+    "embeddings",
     "engine",
     "generate",
+    "host",
+    "mcp",
     "models",
+    "notifications",
+    "responses",
+    "sessions",
     "tokens",
 ]

@@ -8,8 +8,7 @@ from typing import cast
 from sidecar.cli.output import LoadingBar, note, say
 from sidecar_client import SyncEngine
 from sidecar_client.parameters import ChatParameters, Message
-from sidecar_client.stream import ChatEvent
-from sidecar_protocol.chat import ChatChunkEvent, ChatCompletion
+from sidecar_protocol.chat import ChatChunkEvent, ChatCompletion, ChatEvent
 from sidecar_protocol.common import LoadingEvent, OverflowEvent, QueuedEvent
 
 

@@ -19,7 +19,7 @@ from sidecar_client.host_requests import Handler
 from sidecar_client.keeper import EngineKeeper
 from sidecar_client.life import Life, OnLost, attach_life, start_life
 from sidecar_client.liveness import Liveness
-from sidecar_client.namespaces import Chat, Generate, Models, Tokens
+from sidecar_client.namespaces import Namespaces
 from sidecar_client.notices import Notice
 from sidecar_client.request import Request
 from sidecar_client.restart import RestartPolicy
@@ -52,7 +52,7 @@ class Opening:
         await self._engine.close()
 
 
-class Engine:
+class Engine(Namespaces):
     """A running engine. Made by `spawn` or `connect`; every method raises EngineError and its subclasses."""
 
     def __init__(
@@ -64,10 +64,7 @@ class Engine:
         on_notice: Callable[[Notice], None] | None,
         liveness: Liveness,
     ) -> None:
-        self.chat = Chat(self)
-        self.generate = Generate(self)
-        self.tokens = Tokens(self)
-        self.models = Models(self)
+        super().__init__(self)
         self._on_notice = on_notice
         self._notification_sinks: dict[str, list[Callable[[object], None]]] = {}
 

@@ -9,16 +9,13 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Generic, Self, TypeVar
 
 from sidecar_client.request import Request
-from sidecar_protocol.chat import ChatChunkEvent, ChatCompletion
-from sidecar_protocol.common import LoadingEvent, OverflowEvent, PrefillEvent, QueuedEvent
-from sidecar_protocol.generate import GenerateChunkEvent, Generation
+from sidecar_protocol.chat import ChatChunkEvent, ChatCompletion, ChatEvent
+from sidecar_protocol.generate import GenerateChunkEvent, GenerateEvent, Generation
 
 EventType = TypeVar("EventType")
 ItemType = TypeVar("ItemType")
 ResultType = TypeVar("ResultType")
 
-ChatEvent = QueuedEvent | LoadingEvent | PrefillEvent | OverflowEvent | ChatChunkEvent
-GenerateEvent = QueuedEvent | LoadingEvent | PrefillEvent | OverflowEvent | GenerateChunkEvent
 
 
 class StreamReader(AsyncIterator[ItemType]):

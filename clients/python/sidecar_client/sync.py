@@ -17,7 +17,7 @@ from sidecar_client.notices import Notice
 from sidecar_client.portal import Portal
 from sidecar_client.restart import RestartPolicy
 from sidecar_client.stream import Stream
-from sidecar_client.sync_namespaces import SyncChat, SyncGenerate, SyncModels, SyncTokens
+from sidecar_client.sync_namespaces import SyncNamespaces
 from sidecar_client.sync_stream import SyncStream
 from sidecar_protocol.common import Done
 from sidecar_protocol.engine import EngineInfo, EngineStats, FrameEvent, LogEvent, LogLevel, Pong
@@ -28,7 +28,7 @@ EventType = TypeVar("EventType")
 ResultType = TypeVar("ResultType")
 
 
-class SyncEngine:
+class SyncEngine(SyncNamespaces):
     """A running engine. Made by `spawn` or `connect`; safe to use from several threads."""
 
     def __init__(self, opening: Callable[[], Opening]) -> None:
@@ -38,10 +38,7 @@ class SyncEngine:
         except BaseException:
             self._portal.close()
             raise
-        self.chat = SyncChat(self._portal, self._engine)
-        self.generate = SyncGenerate(self._portal, self._engine)
-        self.tokens = SyncTokens(self._portal, self._engine)
-        self.models = SyncModels(self._portal, self._engine)
+        super().__init__(self._portal, self._engine)
 
     @classmethod
     def spawn(

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Generic, Self, TypeVar
 
 from sidecar_client.portal import Portal
-from sidecar_client.stream import ChatEvent, ChatStream, GenerateEvent, GenerateStream, Stream, StreamReader
-from sidecar_protocol.chat import ChatCompletion
-from sidecar_protocol.generate import Generation
+from sidecar_client.stream import ChatStream, GenerateStream, Stream, StreamReader
+from sidecar_protocol.chat import ChatCompletion, ChatEvent
+from sidecar_protocol.generate import GenerateEvent, Generation
 
 EventType = TypeVar("EventType")
 ItemType = TypeVar("ItemType")

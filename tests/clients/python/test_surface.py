@@ -1,14 +1,16 @@
 """What programs may rely on: exported names, an error class per code, arguments equal to the protocol's."""
 
+import inspect
 import subprocess
 import sys
 import tomllib
+import typing
 from pathlib import Path
 
 import pytest
 
 import sidecar_client
-from sidecar_client import parameters
+from sidecar_client import namespaces
 from sidecar_client.errors import ERRORS, EngineError, error_from_body
 from sidecar_protocol.errors import ERROR_CODES, ErrorBody
 from sidecar_protocol.methods import METHODS
@@ -55,26 +57,30 @@ def test_every_code_has_its_exception() -> None:
         assert (error.data, error.retryable) == ({"k": 1}, True)
 
 
-@pytest.mark.parametrize(
-    ("method", "arguments"),
-    [
-        ("chat.create", parameters.ChatParameters),
-        ("generate.create", parameters.GenerateParameters),
-        ("tokens.encode", parameters.EncodeParameters),
-        ("tokens.decode", parameters.DecodeParameters),
-        ("tokens.count", parameters.CountParameters),
-    ],
-)
-def test_arguments_are_the_methods_params(method: str, arguments: type) -> None:
-    params = METHODS[method].params
-    assert set(arguments.__annotations__) == set(params.__struct_fields__) - {"stream"}
+OWN_ARGUMENTS = {"credit", "deadline_seconds"}
+CALLS = [name for name in METHODS if not name.startswith("engine.")]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_arguments_are_the_methods_params(name: str) -> None:
+    namespace, _, verb = name.partition(".")
+    call = getattr(getattr(namespaces, namespace.capitalize()), verb)
+    arguments: set[str] = set()
+    for parameter in list(inspect.signature(call).parameters.values())[1:]:
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            (keywords,) = typing.get_args(parameter.annotation)
+            arguments |= set(keywords.__annotations__)
+        else:
+            arguments.add(parameter.name)
+    params = METHODS[name].params
+    assert arguments - OWN_ARGUMENTS == set(params.__struct_encode_fields__) - {"stream"}
 
 
 def test_every_method_has_a_typed_call() -> None:
     engine = sidecar_client.Engine
     typed = {f"engine.{name}" for name in vars(engine)}
-    for namespace in ("chat", "generate", "tokens", "models"):
-        kind = getattr(sidecar_client.namespaces, namespace.capitalize())
+    for namespace in {name.partition(".")[0] for name in CALLS}:
+        kind = getattr(namespaces, namespace.capitalize())
         typed |= {f"{namespace}.{name}" for name in vars(kind)}
     assert set(METHODS) <= typed
 

@@ -73,10 +73,12 @@ def test_aborting() -> None:
     ("asynchronous", "synchronous"),
     [
         (Engine, SyncEngine),
-        (namespaces.Chat, sync_namespaces.SyncChat),
-        (namespaces.Generate, sync_namespaces.SyncGenerate),
+        *(
+            (getattr(namespaces, name), getattr(sync_namespaces, f"Sync{name}"))
+            for name in ("Chat", "Conversations", "Embeddings", "Generate", "Mcp", "Models", "Responses")
+        ),
+        (namespaces.Sessions, sync_namespaces.SyncSessions),
         (namespaces.Tokens, sync_namespaces.SyncTokens),
-        (namespaces.Models, sync_namespaces.SyncModels),
         (stream.Stream, sync_stream.SyncStream),
         (stream.ChatStream, sync_stream.SyncChatStream),
         (stream.GenerateStream, sync_stream.SyncGenerateStream),

@@ -1,0 +1,5 @@
+"""placeholder"""
+
+
+def breaking_changes(a, b):
+    return []
