@@ -6,18 +6,31 @@ wrong block table, a copy that was not made or a block that was given away too
 early ends the step with CacheMismatch.
 
 Its built-in model has one token a byte and three special tokens, speaks ChatML
-and answers the last turn of a chat:
+and answers what the user said last:
 
-| the last turn says          | the answer                                              |
+| the user says               | the answer                                              |
 |-----------------------------|---------------------------------------------------------|
 | `count N`                   | `1 2 3 … N`                                             |
-| `call NAME {"json": true}`  | a tool call, in Hermes' `<tool_call>` format            |
+| `call NAME {"json": true}`  | a tool call, in Hermes' `<tool_call>` format; of several|
+|                             | lines each that says so is a call, the others are text  |
 | `talk`                      | `la la la …` until something stops it                   |
 | `silence`                   | nothing                                                 |
 | `slow MS REST`              | the answer to REST, each token MS milliseconds later    |
 | `fail`                      | that row's own error, at its first token                |
 | `crash`                     | the whole step raises                                   |
 | anything else               | the same text again                                     |
+
+A text of several steps, each but the first on a new line that begins with `then `,
+is answered step by step: the next one after each round of tool results. When the
+steps are through, results are answered with the results, line by line. So
+
+    call add {"a": 1, "b": 2}
+    call weather {"city": "Bern"}
+    then call add {"a": 3, "b": 4}
+    then all done
+
+makes two calls at once, one more after their results, and then says `all done`;
+without the last line it says what the last call gave.
 
 A prompt without chat turns is continued along the alphabet.
 """
@@ -53,6 +66,8 @@ VOCAB_SIZE = 259
 CONTEXT_LENGTH = 4096
 BYTES_PER_BLOCK = 4096
 ENDLESS = b"la "
+_CALL = re.compile(r"^call ([\w.-]+) (\{.*\})$", re.MULTILINE)
+_RESULT = re.compile(r"<tool_response>\n(.*?)\n</tool_response>", re.DOTALL)
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
@@ -291,21 +306,41 @@ def answer_chat(tokens: list[int], choice: int) -> int:
         return last + 1 if ord("a") <= last < ord("z") else ord("a")
     answer_turn = len(tokens) - tokens[::-1].index(TURN_START)
     _, _, written = _text(tokens[answer_turn:]).partition(b"\n")
-    answer = _answer(_last_turn(tokens[: answer_turn - 1]))
+    answer = _answer(_command(tokens[: answer_turn - 1]))
     if answer == ENDLESS:
         return answer[len(written) % len(answer)]
     return answer[len(written)] if len(written) < len(answer) else TURN_END
 
 
-def _answer(said: bytes) -> bytes:
-    text = said.decode(errors="replace")
+def _command(tokens: list[int]) -> str:
+    """What the next answer is to be, by the last turn, or by what was said before tool results."""
+    rounds = 0
+    results: list[str] = []
+    end = len(tokens)
+    while True:
+        start = end - tokens[end - 1 :: -1].index(TURN_START) if TURN_START in tokens[:end] else end
+        role, _, said = _turn_text(tokens, start).partition("\n")
+        if role == "user" and (found := _RESULT.findall(said)):
+            rounds += 1
+            results = results or found
+        elif role != "assistant" or not rounds:
+            break
+        end = start - 1
+    steps = said.split("\nthen ")
+    return "\n".join(results) if rounds >= len(steps) else steps[rounds]
+
+
+def _turn_text(tokens: list[int], start: int) -> str:
+    end = tokens.index(TURN_END, start) if TURN_END in tokens[start:] else len(tokens)
+    return _text(tokens[start:end]).decode(errors="replace")
+
+
+def _answer(text: str) -> bytes:
     if slow := re.fullmatch(r"slow (\d{1,4}) (.*)", text, re.DOTALL):
         time.sleep(int(slow[1]) / 1000)
-        return _answer(slow[2].encode())
+        return _answer(slow[2])
     if count := re.fullmatch(r"count (\d{1,4})", text):
         return " ".join(str(number) for number in range(1, int(count[1]) + 1)).encode()
-    if call := re.fullmatch(r"call ([\w.-]+) (\{.*\})", text, re.DOTALL):
-        return f'<tool_call>\n{{"name": "{call[1]}", "arguments": {call[2]}}}\n</tool_call>'.encode()
     if text == "talk":
         return ENDLESS
     if text == "silence":
@@ -314,16 +349,7 @@ def _answer(said: bytes) -> bytes:
         raise RowFailure("the script failed this row")
     if text == "crash":
         raise RuntimeError("the script crashed this step")
-    return said
-
-
-def _last_turn(tokens: list[int]) -> bytes:
-    """What the last whole turn says."""
-    if TURN_START not in tokens:
-        return b""
-    start = len(tokens) - tokens[::-1].index(TURN_START)
-    end = tokens.index(TURN_END, start) if TURN_END in tokens[start:] else len(tokens)
-    return _text(tokens[start:end]).partition(b"\n")[2]
+    return _CALL.sub(r'<tool_call>\n{"name": "\1", "arguments": \2}\n</tool_call>', text).encode()
 
 
 def _text(tokens: list[int]) -> bytes:

@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from sidecar.openai.backend import ChatBackend
-from sidecar.openai.chat_turn import ChatEvent, ChatEventSink, ChatTurn
-from sidecar_protocol.chat import ChatCompletion, ChatCreate
+from sidecar.openai.chat_turn import ChatEventSink
+from sidecar.openai.tool_run import ToolRunner
+from sidecar.openai.turn_loop import TurnLoop
+from sidecar_protocol.chat import ChatCompletion, ChatCreate, ChatEvent
 
 
 class OpenAIAdapter:
@@ -20,15 +24,22 @@ class OpenAIAdapter:
 
     async def chat_completion(self, request: ChatCreate) -> ChatCompletion:
         """The whole completion."""
-        turn = self.start_turn(request)
-        await self.run_turn(request, turn)
-        return turn.completion()
+        loop = self.start(request)
+        await loop.run()
+        return loop.completion()
 
-    async def chat_completion_stream(self, request: ChatCreate) -> AsyncIterator[ChatEvent]:
-        """Events as they come: waiting, loading, prompt progress, overflow, and chunks of text."""
+    async def chat_completion_with_tools(self, request: ChatCreate, run_tool: ToolRunner) -> ChatCompletion:
+        """The completion after `run_tool` has run what the model called, round after round."""
+        loop = self.start(msgspec.structs.replace(request, tool_execution="host"), run_tool=run_tool)
+        await loop.run()
+        return loop.completion()
+
+    async def chat_completion_stream(
+        self, request: ChatCreate, run_tool: ToolRunner | None = None
+    ) -> AsyncIterator[ChatEvent]:
+        """Events as they come: waiting, loading, overflow, chunks of text and calls, tool results."""
         events: asyncio.Queue[ChatEvent | None] = asyncio.Queue()
-        turn = self.start_turn(request, events.put_nowait)
-        task = asyncio.create_task(self.run_turn(request, turn))
+        task = asyncio.create_task(self.start(request, events.put_nowait, run_tool).run())
         task.add_done_callback(lambda _: events.put_nowait(None))
         try:
             while (event := await events.get()) is not None:
@@ -42,10 +53,8 @@ class OpenAIAdapter:
         """Prompt tokens of the request as it stands, and the model's context length."""
         return await self._backend.count_tokens(request)
 
-    def start_turn(self, request: ChatCreate, sink: ChatEventSink | None = None) -> ChatTurn:
-        """An answer to be made; its `completion()` says at any time what there is of it."""
-        return ChatTurn(request, sink)
-
-    async def run_turn(self, request: ChatCreate, turn: ChatTurn) -> None:
-        """Make the answer."""
-        await self._backend.run(request, turn)
+    def start(
+        self, request: ChatCreate, sink: ChatEventSink | None = None, run_tool: ToolRunner | None = None
+    ) -> TurnLoop:
+        """A completion to be made by its `run`; `sink` hears of it as it comes."""
+        return TurnLoop(self._backend, request, sink, run_tool)

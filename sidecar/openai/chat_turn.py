@@ -14,14 +14,15 @@ from sidecar.generation import (
     SampledLogprobs,
     TokenLogprob,
 )
+from sidecar.openai.answer import Answer, ParserMaker
 from sidecar_protocol.chat import (
-    AssistantReply,
     ChatChoice,
     ChatChunkEvent,
     ChatCompletion,
     ChatCompletionChunk,
     ChatCreate,
     ChatDelta,
+    ChatEvent,
     ChatFinishReason,
     ChatLogprob,
     ChatLogprobs,
@@ -30,7 +31,6 @@ from sidecar_protocol.chat import (
     Overflow,
 )
 from sidecar_protocol.common import (
-    LoadingEvent,
     OverflowEvent,
     PrefillEvent,
     PromptTokensDetails,
@@ -39,32 +39,59 @@ from sidecar_protocol.common import (
     Usage,
 )
 
-ChatEvent = QueuedEvent | LoadingEvent | PrefillEvent | OverflowEvent | ChatChunkEvent
 ChatEventSink = Callable[[ChatEvent], None]
 TokenBytes = Callable[[int], bytes]
 
 
 @dataclass(slots=True)
 class _Choice:
-    texts: list[str] = field(default_factory=list)
+    answer: Answer = field(default_factory=Answer)
     logprobs: list[ChatTokenLogprobs] = field(default_factory=list)
     finish_reason: ChatFinishReason | None = None
+    started: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChatIdentity:
+    """What all chunks of a completion have in common."""
+
+    model: str
+    id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
+    created: int = field(default_factory=lambda: int(time.time()))
 
 
 class ChatTurn:
-    """Collects one answer and passes its events to `sink` as they come."""
+    """Collects one answer of the model and passes its events to `sink` as they come.
 
-    def __init__(self, request: ChatCreate, sink: ChatEventSink | None = None) -> None:
-        self.id = f"chatcmpl-{uuid.uuid4().hex}"
-        self.created = int(time.time())
-        self.model = request.model
-        self._include_usage = request.stream_options is not None and request.stream_options.include_usage
+    `tool_round` counts the answers before it that the same completion is made of.
+    """
+
+    def __init__(
+        self,
+        request: ChatCreate,
+        sink: ChatEventSink | None = None,
+        *,
+        identity: ChatIdentity | None = None,
+        tool_round: int = 0,
+    ) -> None:
+        self.identity = identity or ChatIdentity(request.model)
+        self.tool_round = tool_round
+        self.usage = GenerationUsage(0, 0)
+        self.timings = GenerationTimings()
         self._wants_logprobs = request.logprobs
         self._sink = sink
         self._choices = [_Choice() for _ in range(max(request.n, 1))]
-        self._usage = GenerationUsage(0, 0)
-        self._timings = GenerationTimings()
         self._overflow: OverflowEvent | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no choice takes any more: generation may stop."""
+        return all(choice.answer.is_over for choice in self._choices)
+
+    def read_calls(self, make_parser: ParserMaker, *, several: bool) -> None:
+        """Tell calls from text; without `several` a choice is over behind its first call."""
+        for choice in self._choices:
+            choice.answer.read_calls(make_parser, several=several)
 
     def tell(self, event: ChatEvent) -> None:
         """Pass on an event that is not text: waiting, loading, reading the prompt, overflow."""
@@ -75,33 +102,31 @@ class ChatTurn:
 
     def take(self, output: GenerationOutput, token_bytes: TokenBytes) -> None:
         """Take what one engine step made."""
-        self._usage = output.usage
-        self._timings = output.timings
+        self.usage = output.usage
+        self.timings = output.timings
         for event in progress_events(output):
             self.tell(event)
         for chunk in output.chunks:
             self._take_chunk(chunk, token_bytes)
-        if output.finished and output.error is None and self._include_usage and self._sink is not None:
-            self._sink(self._chunk_event([], usage=to_usage(self._usage)))
 
     def completion(self) -> ChatCompletion:
         """The whole answer, or what there is of it so far."""
         return ChatCompletion(
-            id=self.id,
+            id=self.identity.id,
             object="chat.completion",
-            created=self.created,
-            model=self.model,
+            created=self.identity.created,
+            model=self.identity.model,
             choices=[
                 ChatChoice(
                     index=index,
-                    message=AssistantReply(role="assistant", content="".join(choice.texts)),
+                    message=choice.answer.message(),
                     finish_reason=choice.finish_reason,
                     logprobs=ChatLogprobs(content=choice.logprobs) if self._wants_logprobs else None,
                 )
                 for index, choice in enumerate(self._choices)
             ],
-            usage=to_usage(self._usage),
-            timings=to_timings(self._timings),
+            usage=to_usage(self.usage),
+            timings=to_timings(self.timings),
             overflow=None
             if self._overflow is None
             else Overflow(
@@ -109,39 +134,53 @@ class ChatTurn:
             ),
         )
 
+    def tell_usage(self, usage: GenerationUsage) -> None:
+        """The last chunk of a stream that asked for it: no choice, and the usage."""
+        self.tell(self._chunk_event([], to_usage(usage)))
+
     def _take_chunk(self, chunk: GenerationChunk, token_bytes: TokenBytes) -> None:
         choice = self._choices[chunk.choice]
-        first = not choice.texts
+        if choice.answer.is_over:
+            return
+        first, choice.started = not choice.started, True
         finish_reason = to_chat_finish_reason(chunk.finish_reason)
         logprobs = [_token_logprobs(item, token_bytes) for item in chunk.logprobs]
-        choice.texts.append(chunk.text)
         choice.logprobs.extend(logprobs)
+        deltas = choice.answer.take(chunk.text, ends=chunk.finish_reason is not None)
+        if choice.answer.stopped_at_call or (choice.answer.calls and finish_reason == "stop"):
+            finish_reason = "tool_calls"
         choice.finish_reason = finish_reason
-        if self._sink is None or not (chunk.text or logprobs or finish_reason or first):
+        if self._sink is None or not (deltas or logprobs or finish_reason or first):
             return
-        self._sink(
-            self._chunk_event(
-                [
-                    ChunkChoice(
-                        index=chunk.choice,
-                        delta=ChatDelta(role="assistant" if first else None, content=chunk.text or None),
-                        finish_reason=finish_reason,
-                        logprobs=ChatLogprobs(content=logprobs) if logprobs else None,
-                    )
-                ]
+        deltas = deltas or [ChatDelta()]
+        if first:
+            deltas[0].role = "assistant"
+        for delta in deltas:
+            is_last = delta is deltas[-1]
+            self._sink(
+                self._chunk_event(
+                    [
+                        ChunkChoice(
+                            index=chunk.choice,
+                            delta=delta,
+                            finish_reason=finish_reason if is_last else None,
+                            logprobs=ChatLogprobs(content=logprobs) if logprobs and is_last else None,
+                        )
+                    ]
+                )
             )
-        )
 
     def _chunk_event(self, choices: list[ChunkChoice], usage: Usage | None = None) -> ChatChunkEvent:
         return ChatChunkEvent(
             chunk=ChatCompletionChunk(
-                id=self.id,
+                id=self.identity.id,
                 object="chat.completion.chunk",
-                created=self.created,
-                model=self.model,
+                created=self.identity.created,
+                model=self.identity.model,
                 choices=choices,
                 usage=usage,
-            )
+            ),
+            tool_round=self.tool_round,
         )
 
 

@@ -1,16 +1,30 @@
 """A conversation as prompt tokens: rendered by the model's template, shortened by whole turns."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.errors import ContextOverflow, InvalidParams, Unsupported
+from sidecar.openai.tool_prompt import TemplateMessage
 from sidecar_protocol.chat import ChatCreate
-from sidecar_protocol.chat_messages import AssistantMessage, ChatMessage, ImagePart, RefusalPart, ToolMessage
+from sidecar_protocol.chat_messages import (
+    AssistantContent,
+    AssistantMessage,
+    ChatMessage,
+    ChatToolCall,
+    DeveloperMessage,
+    ImagePart,
+    MessageContent,
+    RefusalPart,
+    SystemMessage,
+    ToolContent,
+    ToolMessage,
+    UserMessage,
+)
 
 MAX_ANSWER_RESERVE = 256
 """Tokens kept free for an answer whose length the caller left open, at most a quarter of the context."""
 
-TemplateMessage = dict[str, object]
 CountingEncoder = Callable[[Sequence[TemplateMessage]], list[int]]
 
 
@@ -24,12 +38,26 @@ class ChatPrompt:
 
 
 def to_template_messages(messages: Sequence[ChatMessage]) -> list[TemplateMessage]:
-    """Messages as chat templates read them. Raises InvalidParams without any, Unsupported for pictures."""
+    """Messages as chat templates read them.
+
+    Raises InvalidParams without any and for a tool message that answers no
+    call, Unsupported for pictures.
+    """
     if not messages:
         raise InvalidParams(
             "params.messages is empty; it needs at least one message", parameter="params.messages"
         )
-    return [_template_message(message, index) for index, message in enumerate(messages)]
+    called: dict[str, str] = {}
+    rendered = []
+    for index, message in enumerate(messages):
+        where = f"params.messages[{index}]"
+        if isinstance(message, ToolMessage):
+            rendered.append(_tool_message(message, called, where))
+            continue
+        rendered.append(_template_message(message, where))
+        if isinstance(message, AssistantMessage):
+            called |= {call.id: call.function.name for call in message.tool_calls or ()}
+    return rendered
 
 
 def fit_prompt(
@@ -61,34 +89,71 @@ def fit_prompt(
     return ChatPrompt(tuple(token_ids), len(messages) - len(kept), len(whole) - len(token_ids))
 
 
-def _template_message(message: ChatMessage, index: int) -> TemplateMessage:
+def _template_message(
+    message: SystemMessage | DeveloperMessage | UserMessage | AssistantMessage, where: str
+) -> TemplateMessage:
     role = type(message).__struct_config__.tag
-    if isinstance(message, ToolMessage) or (isinstance(message, AssistantMessage) and message.tool_calls):
-        raise Unsupported(
-            f"params.messages[{index}] is part of a tool call; the engine does not have the capability 'tools'",
-            data={"capability": "tools"},
-        )
-    content = message.content
-    if isinstance(message, AssistantMessage) and content is None:
-        content = message.refusal
+    content: MessageContent | AssistantContent | None = message.content
+    calls: list[ChatToolCall] = []
+    if isinstance(message, AssistantMessage):
+        calls = message.tool_calls or []
+        if content is None:
+            content = message.refusal if message.refusal is not None or not calls else ""
     if content is None:
         raise InvalidParams(
-            f"params.messages[{index}] has neither content nor tool_calls nor a refusal",
-            parameter=f"params.messages[{index}].content",
+            f"{where} has neither content nor tool_calls nor a refusal", parameter=f"{where}.content"
         )
-    if not isinstance(content, str):
-        texts: list[str] = []
-        for part_index, part in enumerate(content):
-            if isinstance(part, ImagePart):
-                raise Unsupported(
-                    f"params.messages[{index}].content[{part_index}] is a picture; the model reads text alone"
-                )
-            texts.append(part.refusal if isinstance(part, RefusalPart) else part.text)
-        content = "".join(texts)
-    rendered: TemplateMessage = {"role": "system" if role == "developer" else role, "content": content}
+    rendered: TemplateMessage = {
+        "role": "system" if role == "developer" else role,
+        "content": _text(content, where),
+    }
     if message.name is not None:
         rendered["name"] = message.name
+    if calls:
+        rendered["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.function.name, "arguments": _arguments(call.function.arguments)},
+            }
+            for call in calls
+        ]
     return rendered
+
+
+def _tool_message(message: ToolMessage, called: Mapping[str, str], where: str) -> TemplateMessage:
+    name = called.get(message.tool_call_id)
+    if name is None:
+        raise InvalidParams(
+            f"{where}.tool_call_id is {message.tool_call_id[:100]!r}, the id of no call before it",
+            parameter=f"{where}.tool_call_id",
+        )
+    return {
+        "role": "tool",
+        "content": _text(message.content, where),
+        "tool_call_id": message.tool_call_id,
+        "name": name,
+    }
+
+
+def _text(content: MessageContent | AssistantContent | ToolContent, where: str) -> str:
+    if isinstance(content, str):
+        return content
+    texts: list[str] = []
+    for index, part in enumerate(content):
+        if isinstance(part, ImagePart):
+            raise Unsupported(f"{where}.content[{index}] is a picture; the model reads text alone")
+        texts.append(part.refusal if isinstance(part, RefusalPart) else part.text)
+    return "".join(texts)
+
+
+def _arguments(text: str) -> object:
+    """Arguments as templates want them: an object, or the text where the model wrote none."""
+    try:
+        arguments = json.loads(text)
+    except ValueError:
+        return text
+    return arguments if isinstance(arguments, dict) else text
 
 
 def _turns(messages: Sequence[TemplateMessage]) -> list[list[int]]:

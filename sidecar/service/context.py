@@ -22,14 +22,16 @@ class RequestContext:
     """Who asks, where events go, and why the request was ended from outside.
 
     A handler sets `partial` to a function giving what there is so far; it goes
-    into the `cancelled` or `deadline_exceeded` error. Whoever ends the request
-    from outside calls `end` and then cancels the task that runs the dispatcher.
+    into the `cancelled` or `deadline_exceeded` error, and so do `unfinished_tools`,
+    the calls whose tools went on regardless. Whoever ends the request from outside
+    calls `end` and then cancels the task that runs the dispatcher.
     """
 
     def __init__(self, connection: HostConnection, request_id: int, stream: EventStream) -> None:
         self.connection = connection
         self.request_id = request_id
         self.partial: Callable[[], Result] | None = None
+        self.unfinished_tools: list[dict[str, str]] = []
         self.end_reason: SidecarError | None = None
         self._stream = stream
         self._streaming = False

@@ -72,7 +72,10 @@ class Dispatcher:
             if context.end_reason is None:
                 raise
             partial = context.partial() if context.partial is not None else None
-            return error_body(context.end_reason, partial)
+            body = error_body(context.end_reason, partial)
+            if context.unfinished_tools:
+                body.data["unfinished_tools"] = context.unfinished_tools
+            return body
         except SidecarError as error:
             return error_body(error)
         except Exception:

@@ -37,7 +37,7 @@ def token_handlers(engines: EngineSource, adapter: OpenAIAdapter) -> dict[str, H
         if (params.text is None) == (params.messages is None):
             raise InvalidParams("params needs exactly one of text and messages", parameter="params.text")
         if params.messages is not None:
-            request = ChatCreate(model=params.model, messages=params.messages)
+            request = ChatCreate(model=params.model, messages=params.messages, tools=params.tools)
             tokens, context_length = await adapter.count_tokens(request)
             return TokensCounted(count=tokens, context_length=context_length)
         engine = await engines(params.model, context.emit)

@@ -29,6 +29,9 @@ from sidecar_protocol.envelope import Header, Kind
 from sidecar_protocol.errors import ErrorBody, ProtocolError
 from sidecar_protocol.limits import Limits
 
+CANCELLED_ANSWER_SECONDS: Final = 0.5
+"""What the host gets to end a cancelled request; who asks for tools waits a shorter time."""
+
 _HOST_ERRORS: Final[dict[str, type[RequestError]]] = {
     kind.code: kind
     for kind in (
@@ -50,6 +53,7 @@ class _Pending:
     method: str
     parent: int | None
     answer: asyncio.Future[object]
+    cancelled: bool = False
 
 
 class HostRequests:
@@ -68,20 +72,28 @@ class HostRequests:
         return pending.method if pending is not None else None
 
     async def ask(self, method: str, params: Mapping[str, object], parent: int | None) -> object:
-        """Send a request and wait for its result. Raises the host's error, Cancelled when the parent ends."""
+        """Send a request and wait for its result. Raises the host's error, Cancelled when the parent ends.
+
+        When the wait is cancelled the host is told, and gets a moment to end the
+        request, in which its answer is still taken but no longer given back.
+        """
         try:
             body = encode_body(params, self._limits)
         except ProtocolError as error:
             raise MessageTooLarge(f"params of {method}: {error.message}", data=error.data) from error
         request_id = self.last_id = next(self._ids)
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self._pending[request_id] = _Pending(method, parent, answer)
+        pending = self._pending[request_id] = _Pending(method, parent, answer)
         self._wire.send(Header(k=Kind.REQUEST, id=request_id, m=method, p=parent), body)
         try:
-            return await answer
+            return await asyncio.shield(answer)
+        except asyncio.CancelledError:
+            if request_id in self._pending:
+                self._cancel(request_id, pending)
+                await asyncio.wait([answer], timeout=CANCELLED_ANSWER_SECONDS)
+            raise
         finally:
-            if self._pending.pop(request_id, None) is not None:
-                self._wire.send(Header(k=Kind.CANCEL, id=request_id))
+            self._pending.pop(request_id, None)
 
     def take_answer(self, header: Header, body: bytes) -> None:
         """A `res` or `err` of the host; nothing when the request has ended already."""
@@ -104,8 +116,13 @@ class HostRequests:
         for request_id, pending in list(self._pending.items()):
             if pending.parent == parent:
                 del self._pending[request_id]
-                self._wire.send(Header(k=Kind.CANCEL, id=request_id))
+                self._cancel(request_id, pending)
                 _fail(pending, Cancelled(f"{pending.method} was cancelled: the request it served has ended"))
+
+    def _cancel(self, request_id: int, pending: _Pending) -> None:
+        if not pending.cancelled:
+            pending.cancelled = True
+            self._wire.send(Header(k=Kind.CANCEL, id=request_id))
 
     def fail_all(self, message: str) -> None:
         """The host is gone: nobody will answer."""

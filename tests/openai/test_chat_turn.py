@@ -12,8 +12,8 @@ from sidecar.generation import (
     SampledLogprobs,
     TokenLogprob,
 )
-from sidecar.openai.chat_turn import ChatEvent, ChatTurn
-from sidecar_protocol.chat import ChatChunkEvent, ChatCreate
+from sidecar.openai.chat_turn import ChatTurn
+from sidecar_protocol.chat import ChatChunkEvent, ChatCreate, ChatEvent
 from sidecar_protocol.common import OverflowEvent, PrefillEvent
 
 
@@ -59,11 +59,12 @@ def run(turn: ChatTurn) -> None:
         ),
         token_bytes,
     )
+    turn.tell_usage(turn.usage)
 
 
 def test_chunks_carry_role_text_logprobs_usage_in_openais_order() -> None:
     events: list[ChatEvent] = []
-    run(ChatTurn(request(logprobs=True, stream_options={"include_usage": True}), events.append))
+    run(ChatTurn(request(logprobs=True), events.append))
     prefill, first, last, usage = events
     assert prefill == PrefillEvent(done=2, total=5)
     assert isinstance(first, ChatChunkEvent)

@@ -20,7 +20,14 @@ class CallArguments:
     text: str
 
 
-ParsedPiece = str | CallStart | CallArguments
+@dataclass(frozen=True, slots=True)
+class CallEnd:
+    """A call is whole."""
+
+    index: int
+
+
+ParsedPiece = str | CallStart | CallArguments | CallEnd
 """Text to show, or a part of a call."""
 
 

@@ -15,7 +15,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from sidecar.openai.toolcalls.base import CallArguments, CallStart, ParsedPiece
+from sidecar.openai.toolcalls.base import CallArguments, CallEnd, CallStart, ParsedPiece
 from sidecar.openai.toolcalls.call_objects import CALL_KEYS, read_calls
 from sidecar.openai.toolcalls.json_scanner import JsonScanner, ScanState
 from sidecar.openai.toolcalls.visible_text import VisibleText
@@ -129,7 +129,12 @@ class JsonToolCallParser:
             names=None if candidate.closing == _CLOSING_TAG else self._names,
         )
         for call in calls or ():
-            self._pieces += [CallStart(self._calls, call.name), CallArguments(self._calls, call.arguments)]
+            index = self._calls
+            self._pieces += [
+                CallStart(index, call.name),
+                CallArguments(index, call.arguments),
+                CallEnd(index),
+            ]
             self._calls += 1
         return calls is not None
 

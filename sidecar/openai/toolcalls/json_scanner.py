@@ -68,10 +68,9 @@ class JsonScanner:
                 case _Expected.SCALAR:
                     self._expected = _Expected.COMMA_OR_END
                 case _:
-                    if text[position] not in _SPACE:
-                        self._take(text[position])
-                    if self.state is not ScanState.BROKEN:
-                        position += 1
+                    if text[position] not in _SPACE and not self._takes(text[position]):
+                        return position
+                    position += 1
         return position
 
     def _scan_string(self, text: str, position: int) -> int:
@@ -97,8 +96,8 @@ class JsonScanner:
         if self._key is not None and not self._first_key_read:
             self._key.append(text)
 
-    def _take(self, character: str) -> None:
-        """A character of the structure, or the first one of a string or scalar."""
+    def _takes(self, character: str) -> bool:
+        """Whether it fits: a character of the structure, or the first one of a string or scalar."""
         match self._expected, character:
             case _Expected.ITEM_OR_END, _ if not self._first_key_read and character != "{":
                 self.state = ScanState.BROKEN
@@ -119,6 +118,7 @@ class JsonScanner:
                 self._close(character)
             case _:
                 self.state = ScanState.BROKEN
+        return self.state is not ScanState.BROKEN
 
     def _open(self, character: str) -> None:
         if len(self._closers) == MAX_DEPTH:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sidecar.openai.toolcalls.base import CallArguments, CallStart, ParsedPiece, ToolCallParser
+from sidecar.openai.toolcalls.base import CallArguments, CallEnd, CallStart, ParsedPiece, ToolCallParser
 
 
 @dataclass
@@ -25,6 +25,8 @@ class Parsed:
                 case CallArguments(index, text):
                     assert index == len(self.calls) - 1
                     self.calls[index] = (self.calls[index][0], self.calls[index][1] + text)
+                case CallEnd(index):
+                    assert index == len(self.calls) - 1
 
 
 def parse(parser: ToolCallParser, pieces: Iterable[str]) -> Parsed:

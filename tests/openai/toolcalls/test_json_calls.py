@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sidecar.openai.toolcalls.base import CallArguments, CallStart
+from sidecar.openai.toolcalls.base import CallArguments, CallEnd, CallStart
 from sidecar.openai.toolcalls.choice import parser_for_template
 from sidecar.openai.toolcalls.json_calls import JsonToolCallParser
 from tests.openai.toolcalls.answers import Parsed, parse
@@ -142,14 +142,14 @@ def test_text_passes_at_once_unless_it_may_begin_a_call(pieces: list[str], held:
 def test_a_call_is_told_as_soon_as_it_is_whole() -> None:
     parser = JsonToolCallParser(NAMES)
     assert parser.feed(f"<tool_call>{ADD[:-1]}") == []
-    assert parser.feed("}") == [CallStart(0, "add"), CallArguments(0, '{"a": 1}')]
+    assert parser.feed("}") == [CallStart(0, "add"), CallArguments(0, '{"a": 1}'), CallEnd(0)]
 
 
 FRAGMENTS = st.sampled_from(
     [
         ADD, WEATHER, "<tool_call>", "</tool_call>", "```json\n", "```", "```\n", "\n", " ", "{", "}", "[",
-        "]", '"name"', '"arguments"', ":", ",", '"', "\\", "<", "`", "text", '{"name": "add", ', '{"city"', "1",
-        "é🙂", "\r\n", "\t",
+        "]", '"name"', '"arguments"', ":", ",", '"', "\\", "<", "`", "text", '{"name": "add", ',
+        '{"city"', "1", "é🙂", "\r\n", "\t",
     ]
 )  # fmt: skip
 
