@@ -78,7 +78,7 @@ def params(said: str, **fields: object) -> dict[str, object]:
 
 
 async def chat(engine: Engine, said: str, **fields: object) -> ChatCompletion:
-    return await engine.chat.create(**params(said, **fields))  # type: ignore[arg-type]
+    return await engine.chat.create(**params(said, **fields))
 
 
 async def test_the_host_is_asked_with_the_calls_id_name_and_arguments(engine: Engine, tools: Tools) -> None:

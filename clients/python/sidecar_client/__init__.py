@@ -20,6 +20,7 @@ from sidecar_client.notices import (
 from sidecar_client.restart import RestartPolicy
 from sidecar_client.stream import ChatStream, GenerateStream, Stream
 from sidecar_client.sync import SyncEngine
+from sidecar_client.tools import HostTools
 from sidecar_client.version import __version__
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "EngineRestarted",
     "EngineThawed",
     "GenerateStream",
+    "HostTools",
     "Liveness",
     "Notice",
     "RestartPolicy",
