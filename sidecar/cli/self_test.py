@@ -3,9 +3,10 @@
 import time
 from collections.abc import Iterator
 
-from sidecar.cli.attach import CLI_APP_ID, own_command
+from sidecar.cli.attach import CLI_APP_ID
 from sidecar.cli.checks import Check
 from sidecar.cli.output import LoadingBar, bytes_text, executor_text
+from sidecar.own_program import own_command
 from sidecar_client import EngineError, SyncEngine
 from sidecar_client.discovery import process_lives
 

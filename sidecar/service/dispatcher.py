@@ -87,7 +87,7 @@ class Dispatcher:
         if name in allowed:
             return METHODS[name]
         if name in self._handlers:
-            raise Unauthorized(f"{name} is for debug connections alone; start the sidecar with --socket")
+            raise Unauthorized(f"{name} is for debug connections alone: --socket, or options.debug_socket")
         declared = find_method(name)
         if declared is not None:
             raise _unsupported(name, declared.capability)

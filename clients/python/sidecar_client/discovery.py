@@ -1,4 +1,4 @@
-"""Connection files of engines that were started with `sidecar --socket`."""
+"""Connection files of engines with a debug door: `sidecar --socket`, or the start option debug_socket."""
 
 import os
 import stat
@@ -28,7 +28,8 @@ def find_connection(path: Path | None = None, *, folder: Path | None = None) -> 
         if process_lives(connection.pid):
             return connection
     raise StartFailed(
-        f"no running engine has left a connection file in {where}; start one with `sidecar --socket`",
+        f"no running engine has left a connection file in {where}; start one with `sidecar --socket`, "
+        "or an application's with its start option debug_socket",
         code="not_found",
     )
 
