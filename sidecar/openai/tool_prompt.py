@@ -64,17 +64,35 @@ class PromptWriter:
         variables: Mapping[str, object],
     ) -> list[TextPiece]:
         """The prompt, for `Tokenizer.encode_pieces`. Raises InvalidParams for what the template refuses."""
-        system = [offer.instruction] if offer is not None and offer.instruction is not None else []
-        tools = [template_tool(tool) for tool in offer.tools] if offer is not None else None
         has_calls = any(message["role"] == "tool" or "tool_calls" in message for message in messages)
-        if (tools is not None or has_calls) and not self._knows_tools:
-            messages = in_words(messages)
-            if tools is not None:
-                system.insert(0, offer_in_words(tools))
-                tools = None
-        if system:
-            messages = self._with_system("\n\n".join(system), messages)
-        return self.template.render(messages, tools=tools, variables=variables)
+        if offer is None and not has_calls:
+            return self.template.render(messages, variables=variables)
+        if not self._knows_tools:
+            return self._render_in_words(messages, offer, variables)
+        tools = [template_tool(tool) for tool in offer.tools] if offer is not None else None
+        instruction = offer.instruction if offer is not None else None
+        said = messages if instruction is None else self._with_system(instruction, messages)
+        try:
+            return self.template.render(said, tools=tools, variables=variables)
+        except InvalidParams as refusal:
+            # Some templates know one call an answer, but models make several.
+            try:
+                return self._render_in_words(messages, offer, variables)
+            except InvalidParams:
+                raise refusal from None
+
+    def _render_in_words(
+        self,
+        messages: Sequence[TemplateMessage],
+        offer: ToolOffer | None,
+        variables: Mapping[str, object],
+    ) -> list[TextPiece]:
+        messages = in_words(messages)
+        if offer is not None:
+            tools = offer_in_words([template_tool(tool) for tool in offer.tools])
+            instruction = [offer.instruction] if offer.instruction is not None else []
+            messages = self._with_system("\n\n".join([tools, *instruction]), messages)
+        return self.template.render(messages, variables=variables)
 
     @cached_property
     def _knows_tools(self) -> bool:

@@ -137,6 +137,13 @@ def test_the_built_in_vocabulary_is_the_bytes_and_three_control_tokens() -> None
             'call weather {"city": "Bern"}',
             '<tool_call>\n{"name": "weather", "arguments": {"city": "Bern"}}\n</tool_call>',
         ),
+        (
+            "Well.\ncall a {}\ncall b {}\nthen all done",
+            (
+                'Well.\n<tool_call>\n{"name": "a", "arguments": {}}\n</tool_call>\n'
+                '<tool_call>\n{"name": "b", "arguments": {}}\n</tool_call>'
+            ),
+        ),
     ],
 )
 def test_it_answers_the_last_turn(said: str, answer: str) -> None:
@@ -150,6 +157,29 @@ def ask(engine: InferenceEngine, said: str, **settings: int) -> GenerationOutput
         f"<|im_start|>assistant\nno<|im_end|>\n<|im_start|>user\n{said}<|im_end|>\n<|im_start|>assistant\n"
     )
     return engine.generate(engine.tokenize(prompt, parse_special=True), GenerationParams(**settings))
+
+
+RESULTS = (
+    "<|im_start|>user\n<tool_response>\none\n</tool_response>\n"
+    "<tool_response>\ntwo\n</tool_response><|im_end|>\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "rounds", "answer"),
+    [
+        ("call a {}\nthen count 3\nthen all done", 1, "1 2 3"),
+        ("call a {}\nthen count 3\nthen all done", 2, "all done"),
+        ("call a {}\nthen count 3\nthen all done", 3, "one\ntwo"),
+        ("call a {}", 1, "one\ntwo"),
+    ],
+)
+def test_each_round_of_results_is_answered_by_the_next_step(said: str, rounds: int, answer: str) -> None:
+    engine = scripted_engine()
+    prompt = f"<|im_start|>user\ncount 9<|im_end|>\n<|im_start|>user\n{said}<|im_end|>\n"
+    prompt += f"<|im_start|>assistant\nx<|im_end|>\n{RESULTS}" * rounds + "<|im_start|>assistant\n"
+    output = engine.generate(engine.tokenize(prompt, parse_special=True), GenerationParams())
+    assert output.text == answer
 
 
 def test_talk_goes_on_until_it_is_stopped() -> None:

@@ -74,6 +74,37 @@ async def test_cancelling_the_parent_cancels_the_child(host: RawHost, stage: Sta
     assert await host.round_trip() == []
 
 
+async def test_a_cancelled_child_is_told_once_and_may_still_end(host: RawHost, stage: Stage) -> None:
+    ended = asyncio.Event()
+
+    @stage.script
+    async def end_well(params: Play, context: RequestContext) -> object:
+        try:
+            return await context.connection.request("host.call_tool", {}, parent=context.request_id)
+        finally:
+            ended.set()
+
+    await host.request(5, "test.play", {"script": "end_well"})
+    await host.receive()
+    await host.cancel(5)
+    header, _ = await host.receive()
+    assert header == Header(k=Kind.CANCEL, id=1)
+    assert not ended.is_set()
+    await host.send(Header(k=Kind.ERROR, id=1, s=0), {"code": "cancelled", "message": "as you wish"})
+    header, body = await host.receive()
+    assert (header.id, body["code"]) == (5, "cancelled")
+    assert await host.round_trip() == []
+
+
+async def test_a_child_that_does_not_end_is_told_once(host: RawHost, stage: Stage) -> None:
+    await ask_host(stage, host)
+    await host.receive()
+    await host.cancel(5)
+    await host.terminal(5)
+    cancels = [header for header, _ in host.seen if header.k == Kind.CANCEL]
+    assert cancels == [Header(k=Kind.CANCEL, id=1)]
+
+
 async def test_a_child_in_another_task_ends_with_its_parent(host: RawHost, stage: Stage) -> None:
     tasks: list[asyncio.Task[object]] = []
 
