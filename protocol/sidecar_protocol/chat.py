@@ -268,7 +268,8 @@ class ChatCreate(SamplingParams, kw_only=True):
     """When the conversation does not fit: drop whole turns, oldest first, never a system message; or fail."""
     tools: Annotated[list[ChatTool] | None, needs("tools")] = None
     tool_choice: Annotated[ChatToolChoice | None, needs("tools")] = None
-    """None: auto where there are tools."""
+    """None: auto where there are tools. The model is told what it must call; an answer that does not keep to
+    it is `unsupported`, with the completion in `data.partial`. Behind tool results nothing must be called."""
     parallel_tool_calls: Annotated[bool | None, needs("tools")] = None
     """Whether one answer may hold several calls; false ends the answer behind its first."""
     tool_execution: Annotated[ToolExecution, needs("tools")] = "caller"
