@@ -64,6 +64,8 @@ def freeze() -> None:
 def run(*command: str | Path) -> None:
     """Runs a command to its end, without variables that change what Python imports. Raises when it fails."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    # Every module of torch is imported once, those with nothing but a deprecation to tell included.
+    environment["PYTHONWARNINGS"] = "ignore"
     subprocess.run([str(word) for word in command], check=True, cwd=WORK, env=environment)
 
 
