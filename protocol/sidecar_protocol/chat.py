@@ -274,7 +274,8 @@ class ChatCreate(SamplingParams, kw_only=True):
     """Whether one answer may hold several calls; false ends the answer behind its first."""
     tool_execution: Annotated[ToolExecution, needs("tools")] = "caller"
     """Who runs the calls. "caller": they end the completion, as with OpenAI. "host": the engine asks the host
-    to run them (`host.call_tool`), tells the model the results and goes on until it answers without any."""
+    to run them (`host.call_tool`), tells the model the results and goes on until it answers without any;
+    max_tokens and the like hold for each answer."""
     max_tool_rounds: Annotated[int, needs("tools")] = 8
     """With `tool_execution: host`: how often tools are run, 1 to 100. Then calls end the completion: they are
     not run, and its finish_reason is "tool_calls"."""

@@ -84,9 +84,10 @@ class ChatTurn:
         self._overflow: OverflowEvent | None = None
 
     @property
-    def is_over(self) -> bool:
-        """Whether no choice takes any more: generation may stop."""
-        return all(choice.answer.is_over for choice in self._choices)
+    def may_stop(self) -> bool:
+        """Whether what generation still makes would not count."""
+        answers = [choice.answer for choice in self._choices]
+        return all(answer.is_over for answer in answers) and any(answer.stopped_at_call for answer in answers)
 
     def read_calls(self, make_parser: ParserMaker, *, several: bool) -> None:
         """Tell calls from text; without `several` a choice is over behind its first call."""

@@ -61,7 +61,7 @@ class LocalChatBackend:
                 turn.take(output, engine.tokenizer.token_bytes)
                 if output.error is not None:
                     raise output.error
-                if turn.is_over:
+                if turn.may_stop:
                     break
 
     async def count_tokens(self, request: ChatCreate) -> tuple[int, int]:

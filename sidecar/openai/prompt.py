@@ -148,9 +148,13 @@ def _text(content: MessageContent | AssistantContent | ToolContent, where: str) 
 
 
 def _arguments(text: str) -> object:
-    """Arguments as templates want them: an object, or the text where the model wrote none."""
+    """Arguments as templates want them: an object, or the text where the model wrote none.
+
+    An escape may stand for half a character, which no prompt can hold: then it stays an escape.
+    """
     try:
         arguments = json.loads(text)
+        json.dumps(arguments, ensure_ascii=False).encode()
     except ValueError:
         return text
     return arguments if isinstance(arguments, dict) else text

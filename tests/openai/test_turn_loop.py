@@ -182,6 +182,7 @@ async def test_a_stream_tells_of_each_round(adapter: OpenAIAdapter) -> None:
     ("said", "told"),
     [
         ("call other {}", "Error: sign in first"),
+        ('call other {"half": "\\ud800"}', "Error: sign in first"),
         (
             "call nothing {}",
             "Error: the function nothing does not exist; these may be called: add, other, wait",
