@@ -284,16 +284,14 @@ def _constraints(meta: msgspec.Meta) -> dict[str, Any]:
 
 
 def _alias(hint: Any, owner: ModuleType, where: str) -> tuple[str, ModuleType]:
-    """The name a union or an enum was given, and the module that gives it."""
-    for module in (owner, *_protocol_modules()):
-        names = [
-            name for name, value in vars(module).items() if not name.startswith("_") and _same(value, hint)
-        ]
-        if len(names) == 1:
-            return names[0], _defining_module(names[0], module, hint)
-        if names:
-            raise NotInTheModel(f"{where}: {names} are the same type; give it one name")
-    raise NotInTheModel(f"{where}: {hint!r} has no name; assign it to one in its module")
+    """The name that the module gives a union or an enum or imports for it, and the module that gives it."""
+    public = ((name, value) for name, value in vars(owner).items() if not name.startswith("_"))
+    names = [name for name, value in public if _same(value, hint)]
+    if len(names) > 1:
+        raise NotInTheModel(f"{where}: {names} are the same type; give it one name")
+    if not names:
+        raise NotInTheModel(f"{where}: {hint!r} has no name; assign it to one in its module")
+    return names[0], _defining_module(names[0], owner, hint)
 
 
 def _same(value: object, hint: object) -> bool:

@@ -31,6 +31,7 @@ ERROR_CODES: Final = (
 
 
 ErrorCode = Annotated[str, open_enum(*ERROR_CODES)]
+"""What kind of error it is."""
 
 
 class ErrorBody(Result):

@@ -110,7 +110,8 @@ def validate_params(method: Method, params: object) -> Params | HostParams:
     try:
         checked = msgspec.convert(plain, method.params)
     except msgspec.ValidationError as error:
-        if "unknown field" in str(error):
+        # A required field that is missing may be there under a misspelt name.
+        if "unknown field" in str(error) or "missing required field" in str(error):
             unknown = unknown_field(plain, method.params)
             if unknown is not None:
                 raise _unknown(unknown) from error

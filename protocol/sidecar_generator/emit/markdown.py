@@ -30,6 +30,7 @@ _KINDS = {
     "bytes": "bytes",
     "json": "any value",
 }
+_SECTIONS = ("Errors", "Limits", "Capabilities", "Types")
 _NONE = re.compile(r"\bNone\b")
 """What Python calls null."""
 _INTRODUCTION = """\
@@ -62,6 +63,8 @@ class _Reference:
         told = [item.params for item in schema.notifications]
         self._inline = {*asked, *told}
         """Shown where they are used, once."""
+        named = [item.name for item in (*schema.methods, *schema.host_requests, *schema.notifications)]
+        self._anchors_before_types = {_anchor(heading) for heading in (*named, *_SECTIONS)}
 
     def lines(self) -> Iterator[str]:
         schema = self._schema
@@ -111,7 +114,8 @@ class _Reference:
             yield from ["", "| event | without credit | |", "| --- | --- | --- |"]
             for event in events:
                 held = _COALESCING[event.coalesce or "never"]
-                yield f"| [{event.tag}](#{_anchor(event.name)}) | {held} | {_cell(_first(event.doc))} |"
+                link = f"[{event.tag}](#{self._type_anchor(event.name)})"
+                yield f"| {link} | {held} | {_cell(_first(event.doc))} |"
         if method.errors:
             codes = ", ".join(f"`{code}`" for code in method.errors)
             yield from ["", f"Errors beyond the [common](#errors): {codes}"]
@@ -187,7 +191,12 @@ class _Reference:
         yield ""
 
     def _named(self, name: str) -> str:
-        return f"[{name}](#{_anchor(name)})"
+        return f"[{name}](#{self._type_anchor(name)})"
+
+    def _type_anchor(self, name: str) -> str:
+        """The second heading of the same name gets a number."""
+        anchor = _anchor(name)
+        return f"{anchor}-1" if anchor in self._anchors_before_types else anchor
 
     def _use(self, ref: TypeRef) -> str:
         """A type where it is used, with what holds it in bounds."""
