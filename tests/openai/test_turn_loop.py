@@ -2,48 +2,15 @@
 
 import asyncio
 import json
-import time
-from collections.abc import Callable
-from contextlib import aclosing
 
 import msgspec
 import pytest
 
-from sidecar.errors import InvalidParams, NeedsAuth, Unsupported
+from sidecar.errors import InvalidParams, Unsupported
 from sidecar.openai.adapter import OpenAIAdapter
 from sidecar.openai.tool_run import ToolInvocation, ToolOutcome
-from sidecar.openai.turn_loop import TurnLoop
-from sidecar_protocol.chat import ChatChunkEvent, ChatCompletion, ChatCreate, ChatEvent, ToolResultEvent
-
-ADD = 'call add {"a": 1, "b": 2}'
-WAIT = "call wait {}"
-
-
-def tool(name: str, **fields: object) -> dict[str, object]:
-    return {"type": "function", "function": {"name": name, **fields}}
-
-
-def request(said: str, **fields: object) -> ChatCreate:
-    plain = {
-        "messages": [{"role": "user", "content": said}],
-        "tools": [tool("add", description="Adds."), tool("wait"), tool("other")],
-        **fields,
-    }
-    return msgspec.convert(plain, ChatCreate)
-
-
-async def run_tool(call: ToolInvocation) -> ToolOutcome:
-    match call.name:
-        case "add":
-            return ToolOutcome(str(sum(msgspec.convert(call.arguments, dict[str, int]).values())))
-        case "wait":
-            await asyncio.Event().wait()
-    raise NeedsAuth("sign in first")
-
-
-def calls_of(completion: ChatCompletion) -> list[tuple[str, str]]:
-    calls = completion.choices[0].message.tool_calls or []
-    return [(call.function.name, call.function.arguments) for call in calls]
+from sidecar_protocol.chat import ChatChunkEvent, ChatCompletion, ChatEvent, ToolResultEvent
+from tests.support.tool_requests import ADD, WAIT, calls_of, request, run_tool, tool
 
 
 async def test_calls_end_the_completion(adapter: OpenAIAdapter) -> None:
@@ -330,76 +297,3 @@ async def test_what_cannot_be_is_refused_by_name(
     with pytest.raises(error) as raised:
         await adapter.chat_completion(request("hello", **fields))
     assert names in str(raised.value)
-
-
-async def cancelled_run(
-    adapter: OpenAIAdapter, run: Callable[[ToolInvocation], object], said: str, started: asyncio.Event
-) -> tuple[TurnLoop, float]:
-    """Cancel a loop once its tools run; gives it and the seconds it took to end."""
-    loop = adapter.start(request(said, tool_execution="host"), run_tool=run)
-    task = asyncio.create_task(loop.run())
-    async with asyncio.timeout(10):
-        await started.wait()
-    task.cancel()
-    began = time.monotonic()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    return loop, time.monotonic() - began
-
-
-async def test_a_cancel_reaches_the_tools(adapter: OpenAIAdapter) -> None:
-    started = asyncio.Event()
-    ended: list[str] = []
-
-    async def run(call: ToolInvocation) -> ToolOutcome:
-        started.set()
-        try:
-            return await run_tool(call)
-        finally:
-            ended.append(call.name)
-
-    loop, seconds = await cancelled_run(adapter, run, f"Hm.\n{WAIT}", started)
-    assert ended == ["wait"]
-    assert loop.unfinished_tools == []
-    assert seconds < 0.2
-    completion = loop.completion()
-    assert completion.choices[0].message.content == "Hm."
-    assert calls_of(completion) == [("wait", "{}")]
-
-
-async def test_a_tool_that_does_not_end_is_named(adapter: OpenAIAdapter) -> None:
-    started = asyncio.Event()
-    released = asyncio.Event()
-
-    async def run(call: ToolInvocation) -> ToolOutcome:
-        started.set()
-        waiting = asyncio.create_task(released.wait())
-        while call.name == "wait" and not released.is_set():
-            try:
-                await asyncio.shield(waiting)
-            except asyncio.CancelledError:
-                continue
-        return await run_tool(call)
-
-    loop, seconds = await cancelled_run(adapter, run, f"{WAIT}\n{ADD}", started)
-    assert [call.function.name for call in loop.unfinished_tools] == ["wait"]
-    assert 0.2 < seconds < 2
-    released.set()
-
-
-async def test_leaving_a_stream_ends_its_tools(adapter: OpenAIAdapter) -> None:
-    started, gone = asyncio.Event(), asyncio.Event()
-
-    async def run(call: ToolInvocation) -> ToolOutcome:
-        started.set()
-        try:
-            return await run_tool(call)
-        finally:
-            gone.set()
-
-    async with aclosing(adapter.chat_completion_stream(request(WAIT, tool_execution="host"), run)) as stream:
-        async for event in stream:
-            if isinstance(event, ChatChunkEvent) and event.chunk.choices[0].finish_reason:
-                await asyncio.wait_for(started.wait(), 10)
-                break
-    assert gone.is_set()
