@@ -59,10 +59,11 @@ def run(arguments: argparse.Namespace) -> int:
     rows = Rows(method=arguments.method, pings=arguments.pings)
     console = None if arguments.json else out()
     with attach_engine(arguments) as engine:
+        frames = engine.watch()
         note(f"sidecar: watching engine {engine.welcome.boot_id}; Ctrl-C ends")
         # Ctrl-C is how a watch ends.
         with contextlib.suppress(KeyboardInterrupt):
-            for frame in engine.watch():
+            for frame in frames:
                 shown = list(rows.of(frame))
                 if console is None:
                     if shown:

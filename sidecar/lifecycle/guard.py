@@ -47,6 +47,7 @@ class Guard:
         self._lock = threading.Lock()
         self._groups: dict[int, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._pipe = -1
         self._watchers: dict[subprocess.Popen[bytes], threading.Thread] = {}
         self._deaths: deque[float] = deque(maxlen=MAX_RESTARTS)
 
@@ -70,14 +71,14 @@ class Guard:
             if self._process is None:
                 self._start()
             else:
-                self._tell(f"add {process_group} {start}\n")
+                self._tell(_line("add", process_group, start))
 
     def release(self, process_group: int) -> None:
         """Forget a group of which nothing is left. The last one's release ends the guard."""
         with self._lock:
             if self._groups.pop(process_group, None) is None:
                 return
-            self._tell(f"remove {process_group}\n")
+            self._tell(_line("remove", process_group))
             if not self._groups:
                 self._dismiss()
 
@@ -95,47 +96,56 @@ class Guard:
 
     def _start(self) -> None:
         try:
+            process, self._pipe = self._spawn()
+        except OSError as error:
+            logger.error("the guard cannot be started: %s; a kill would leave %s", error, self._names())
+            return
+        self._process = process
+        watcher = threading.Thread(target=self._watch, args=(process,), name="guard", daemon=True)
+        self._watchers[process] = watcher
+        watcher.start()
+
+    def _spawn(self) -> "tuple[subprocess.Popen[bytes], int]":
+        reader, writer = os.pipe()
+        try:
+            # A guard that is stopped must not stop us.
+            os.set_blocking(writer, False)
+            # It is told before it runs: should we die in between, it knows all the same.
+            os.write(writer, b"".join(_line("add", group, start) for group, start in self._groups.items()))
             # Its own session: a signal to our process group does not reach it. Our stderr would keep
             # the host waiting for its end.
             process = subprocess.Popen(
                 self._command,
-                stdin=subprocess.PIPE,
+                stdin=reader,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env=scrubbed_environment(),
                 cwd="/",
                 start_new_session=True,
             )
-        except OSError as error:
-            logger.error("the guard cannot be started: %s; a kill would leave %s", error, self._names())
-            return
-        self._process = process
-        # A guard that is stopped must not stop us.
-        os.set_blocking(_pipe(process), False)
-        self._tell("".join(f"add {group} {start}\n" for group, start in self._groups.items()))
-        watcher = threading.Thread(target=self._watch, args=(process,), name="guard", daemon=True)
-        self._watchers[process] = watcher
-        watcher.start()
+        except OSError:
+            os.close(writer)
+            raise
+        finally:
+            os.close(reader)
+        return process, writer
 
-    def _tell(self, lines: str) -> None:
-        process = self._process
-        if process is None:
+    def _tell(self, line: bytes) -> None:
+        if self._process is None:
             return
-        content = lines.encode("ascii")
         try:
-            taken = os.write(_pipe(process), content)
+            os.write(self._pipe, line)
         except BrokenPipeError:
             # It was killed; the next one is told everything.
             return
         except BlockingIOError:
-            taken = 0
-        if taken < len(content):
-            process.kill()
+            # It does not read; the next one will.
+            self._process.kill()
 
     def _dismiss(self) -> None:
-        process, self._process = self._process, None
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
+        if self._process is not None:
+            self._process = None
+            os.close(self._pipe)
 
     def _watch(self, process: "subprocess.Popen[bytes]") -> None:
         status = process.wait()
@@ -165,7 +175,5 @@ def process_guard() -> ProcessGuard:
     return Guard()
 
 
-def _pipe(process: "subprocess.Popen[bytes]") -> int:
-    if process.stdin is None:
-        raise AssertionError("it was opened as a pipe")
-    return process.stdin.fileno()
+def _line(word: str, group: int, *start: str) -> bytes:
+    return f"{' '.join((word, str(group), *start))}\n".encode("ascii")
