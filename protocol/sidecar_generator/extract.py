@@ -1,6 +1,8 @@
 """From the registry's Structs to the schema. Whatever the schema has no word for is an error here."""
 
+import functools
 import inspect
+import operator
 import sys
 from types import ModuleType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
@@ -161,7 +163,7 @@ class Extractor:
         return name
 
     def _union_ref(self, arms: tuple[Any, ...], owner: ModuleType, where: str) -> TypeRef:
-        union = Union[arms]  # noqa: UP007 - made of values
+        union = functools.reduce(operator.or_, arms)
         name, module = _alias(union, owner, where)
         structs = tuple(arm for arm in arms if isinstance(arm, type) and issubclass(arm, msgspec.Struct))
         others = tuple(arm for arm in arms if arm not in structs)
@@ -209,9 +211,8 @@ class Extractor:
         module = sys.modules[declaring.__module__]
         where = f"{kind.__name__}.{info.encode_name}"
         metas, _ = _without_metas(hint)
-        capability = next(
-            (meta.extra["capability"] for meta in metas if "capability" in (meta.extra or {})), None
-        )
+        extras = (meta.extra or {} for meta in metas)
+        capability = next((extra["capability"] for extra in extras if "capability" in extra), None)
         ref = self.ref(hint, module, where)
         doc = source_docs(module).fields.get((declaring.__name__, info.name), "")
         if info.required:

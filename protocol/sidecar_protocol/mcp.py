@@ -99,8 +99,8 @@ class McpFeatures(Result):
     logging: bool
 
 
-class McpServerInfo(Result):
-    """What a server says of itself."""
+class McpServerInfo(Result, rename="camel"):
+    """What a server says of itself, as MCP writes it."""
 
     name: str
     version: str

@@ -16,6 +16,8 @@ MessageRole = Annotated[str, open_enum("user", "assistant", "system", "developer
 """Who said it."""
 ItemStatus = Annotated[str, open_enum("in_progress", "completed", "incomplete")]
 """Whether an item is whole."""
+MessagePhase = Annotated[str, open_enum("commentary", "final_answer")]
+"""Whether a message of the model comes before its answer, or is it."""
 McpCallStatus = Annotated[str, open_enum("in_progress", "completed", "incomplete", "calling", "failed")]
 """How far a call of an MCP tool is."""
 
@@ -31,7 +33,8 @@ class InputImage(Shared, tag_field="type", tag="input_image"):
 
     image_url: str | None = None
     """An address, or the picture itself as a data: URL."""
-    detail: ImageDetail = "auto"
+    detail: ImageDetail | None = None
+    """None: auto."""
 
 
 class InputFile(Shared, tag_field="type", tag="input_file"):
@@ -112,6 +115,7 @@ class InputMessage(Shared, tag_field="type", tag="message"):
     content: InputMessageContent
     id: str | None = None
     status: ItemStatus | None = None
+    phase: MessagePhase | None = None
 
 
 class OutputMessage(Result, tag_field="type", tag="message"):
@@ -121,6 +125,7 @@ class OutputMessage(Result, tag_field="type", tag="message"):
     role: Literal["assistant"]
     status: ItemStatus
     content: list[OutputContent]
+    phase: MessagePhase | None = None
 
 
 class StoredMessage(Result, tag_field="type", tag="message"):
@@ -130,6 +135,7 @@ class StoredMessage(Result, tag_field="type", tag="message"):
     role: MessageRole
     status: ItemStatus
     content: list[AnyContent]
+    phase: MessagePhase | None = None
 
 
 class FunctionCall(Shared, tag_field="type", tag="function_call"):

@@ -63,7 +63,8 @@ class _Reference:
         told = [item.params for item in schema.notifications]
         self._inline = {*asked, *told}
         """Shown where they are used, once."""
-        named = [item.name for item in (*schema.methods, *schema.host_requests, *schema.notifications)]
+        named = [method.name for method in (*schema.methods, *schema.host_requests)]
+        named += [item.name for item in schema.notifications]
         self._anchors_before_types = {_anchor(heading) for heading in (*named, *_SECTIONS)}
 
     def lines(self) -> Iterator[str]:
