@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from sidecar_client.errors import InvalidMessage
+from sidecar_client.reading import UnknownVariant, read
 from sidecar_client.request import Request
 from sidecar_client.stream import Stream
 from sidecar_protocol.base import Event, Params, Result
@@ -59,26 +60,31 @@ def typed_stream(
 def result_reader(method: str, result: type[ResultType]) -> Callable[[object], ResultType]:
     """Reads plain objects as `result`; raises InvalidMessage for another shape."""
 
-    def read(plain: object) -> ResultType:
+    def read_result(plain: object) -> ResultType:
         try:
-            return msgspec.convert(plain, result)
+            return read(plain, result)
         except msgspec.ValidationError as error:
             raise InvalidMessage(f"the engine's result of {method} has another shape: {error}") from error
 
-    return read
+    return read_result
 
 
 def event_reader(method: str) -> Callable[[object], Any]:
-    """Reads plain objects as the method's event types; None for a type that a newer engine has added."""
+    """Reads plain objects as the method's event types; None for what a newer engine has added.
+
+    That is a type of event, or an event that is about something of an unknown type.
+    """
     kinds = {kind.__struct_config__.tag: kind for kind in METHODS[method].events}
 
-    def read(plain: object) -> Event | None:
+    def read_event(plain: object) -> Event | None:
         kind = kinds.get(plain.get("type")) if isinstance(plain, dict) else None
         if kind is None:
             return None
         try:
-            return msgspec.convert(plain, kind)
+            return read(plain, kind)
+        except UnknownVariant:
+            return None
         except msgspec.ValidationError as error:
             raise InvalidMessage(f"an event of {method} has another shape: {error}") from error
 
-    return read
+    return read_event
