@@ -27,7 +27,7 @@ from sidecar_protocol.base import HostParams, Params, Result
 from sidecar_protocol.capabilities import CAPABILITIES
 from sidecar_protocol.errors import ErrorBody
 from sidecar_protocol.registry import METHODS, Method, find_method
-from sidecar_protocol.unknown_fields import UnknownField, dropped_field, has_shared_types, unknown_field
+from sidecar_protocol.unknown_fields import UnknownField, dropped_field, unknown_field
 
 logger = logging.getLogger(__name__)
 
@@ -116,10 +116,9 @@ def validate_params(method: Method, params: object) -> Params | HostParams:
             if unknown is not None:
                 raise _unknown(unknown) from error
         raise _invalid(str(error)) from error
-    if has_shared_types(method.params):
-        dropped = dropped_field(plain, method.params)
-        if dropped is not None:
-            raise _unknown(dropped)
+    dropped = dropped_field(plain, method.params)
+    if dropped is not None:
+        raise _unknown(dropped)
     return checked
 
 

@@ -10,6 +10,7 @@ import pytest
 from sidecar_protocol.base import Coalesce, Event, Params, Result, Shared, StreamingParams
 from sidecar_protocol.common import SamplingParams
 from sidecar_protocol.methods import METHODS, Method
+from sidecar_protocol.unknown_fields import dropped_field, unknown_field
 
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 FLOAT_FIELDS = ("temperature", "top_p", "min_p", "repetition_penalty")
@@ -65,6 +66,15 @@ def test_params_refuse_and_results_ignore_unknown_fields(method: Method) -> None
     for root in (method.result, *method.events):
         for kind in structs_in(root):
             assert not kind.__struct_config__.forbid_unknown_fields, kind.__qualname__
+
+
+@every_method
+def test_an_unknown_field_of_params_is_found_and_named(method: Method) -> None:
+    found = unknown_field({"no_such_field": 1}, method.params)
+    assert found is not None
+    assert (found.path, found.name) == ("params", "no_such_field")
+    assert set(found.known) == set(method.params.__struct_encode_fields__)
+    assert dropped_field({}, method.params) is None
 
 
 @every_method
