@@ -17,7 +17,6 @@ ItemType = TypeVar("ItemType")
 ResultType = TypeVar("ResultType")
 
 
-
 class StreamReader(AsyncIterator[ItemType]):
     """What `async for` holds while it reads; when it lets go, an unfinished request is cancelled."""
 
