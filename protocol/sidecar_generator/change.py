@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from sidecar_generator.schema import Method, Schema, Type, reachable
+from sidecar_generator.schema import Method, Schema, Type, sent_by_engine, sent_by_host
 
 KindOfType = TypeVar("KindOfType", bound=Type)
-SENT_BY_HOST = ("Hello", "SpawnLine", "Header")
-SENT_BY_ENGINE = ("Welcome", "ReadyLine", "StartError", "Bye", "ConnectionFile", "ErrorBody", "Header")
 
 
 @dataclass(frozen=True)
@@ -21,19 +19,13 @@ class Change:
 
     @cached_property
     def sent_by_host(self) -> set[str]:
-        """Types of the last release in messages of hosts: what hosts built with it will go on sending."""
-        roots = [method.params for method in self.before.methods]
-        roots += [method.result for method in self.before.host_requests]
-        return reachable(self.before, roots + self._messages(SENT_BY_HOST))
+        """Types of the last release that hosts built with it will go on sending."""
+        return sent_by_host(self.before)
 
     @cached_property
     def sent_by_engine(self) -> set[str]:
-        """Types of the last release in messages of the engine: what hosts built with it can read."""
-        roots = [method.result for method in self.before.methods]
-        roots += [method.events for method in self.before.methods if method.events is not None]
-        roots += [method.params for method in self.before.host_requests]
-        roots += [item.params for item in self.before.notifications]
-        return reachable(self.before, roots + self._messages(SENT_BY_ENGINE))
+        """Types of the last release that hosts built with it can read."""
+        return sent_by_engine(self.before)
 
     def methods(self) -> Iterator[tuple[Method, Method | None]]:
         """Each method and host request of the last release, with its present form if there is one."""
@@ -50,6 +42,3 @@ class Change:
             new = self.after.types.get(name)
             if isinstance(old, kind) and isinstance(new, kind):
                 yield old, new
-
-    def _messages(self, names: tuple[str, ...]) -> list[str]:
-        return [name for name in names if name in self.before.types]

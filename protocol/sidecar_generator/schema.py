@@ -223,6 +223,26 @@ def reachable(schema: Schema, roots: list[str]) -> set[str]:
     return seen
 
 
+SENT_BY_HOST = ("Hello", "SpawnLine", "Header")
+SENT_BY_ENGINE = ("Welcome", "ReadyLine", "StartError", "Bye", "ConnectionFile", "ErrorBody", "Header")
+
+
+def sent_by_host(schema: Schema) -> set[str]:
+    """Types in messages of hosts: what an engine must be able to read."""
+    roots = [method.params for method in schema.methods]
+    roots += [method.result for method in schema.host_requests]
+    return reachable(schema, roots + [name for name in SENT_BY_HOST if name in schema.types])
+
+
+def sent_by_engine(schema: Schema) -> set[str]:
+    """Types in messages of the engine: what a host must be able to read."""
+    roots = [method.result for method in schema.methods]
+    roots += [method.events for method in schema.methods if method.events is not None]
+    roots += [method.params for method in schema.host_requests]
+    roots += [item.params for item in schema.notifications]
+    return reachable(schema, roots + [name for name in SENT_BY_ENGINE if name in schema.types])
+
+
 def to_json(schema: Schema) -> str:
     """The text of protocol/schema.json."""
     return msgspec.json.format(msgspec.json.encode(schema, order="deterministic"), indent=1).decode() + "\n"

@@ -5,7 +5,7 @@ from typing import Annotated
 from sidecar_protocol.base import HostParams, open_enum
 from sidecar_protocol.engine import LogLevel
 from sidecar_protocol.errors import ProtocolErrorNotice
-from sidecar_protocol.mcp import McpServerState
+from sidecar_protocol.mcp_servers import McpServerState
 from sidecar_protocol.models import ModelStatus
 from sidecar_protocol.registry import notification
 

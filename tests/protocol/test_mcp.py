@@ -14,7 +14,6 @@ from sidecar_protocol.host import (
     UrlElicitation,
 )
 from sidecar_protocol.mcp import (
-    HttpTransport,
     McpAddServer,
     McpComplete,
     McpCompletionResult,
@@ -23,8 +22,8 @@ from sidecar_protocol.mcp import (
     McpResourceRead,
     McpResourceTemplateList,
     McpToolCallResult,
-    StdioTransport,
 )
+from sidecar_protocol.mcp_servers import HttpTransport, StdioTransport
 from sidecar_protocol.mcp_types import McpSamplingRequest, McpSamplingResult, McpServerTool
 from sidecar_protocol.methods import HOST_REQUESTS, METHODS, NOTIFICATIONS
 from sidecar_protocol.registry import Direction

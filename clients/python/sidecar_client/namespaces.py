@@ -49,11 +49,10 @@ from sidecar_protocol.mcp import (
     McpResourceList,
     McpResourceRead,
     McpResourceTemplateList,
-    McpServer,
-    McpServerList,
     McpToolCallResult,
     McpToolList,
 )
+from sidecar_protocol.mcp_servers import McpServer, McpServerList
 from sidecar_protocol.models import (
     ModelFacts,
     ModelList,

@@ -18,7 +18,8 @@ from sidecar_protocol.chat_messages import (
 from sidecar_protocol.common import Order, Priority, ReasoningEffort
 from sidecar_protocol.embeddings import EncodingFormat
 from sidecar_protocol.generate import GenerateOverflow
-from sidecar_protocol.mcp import CompletionArgument, CompletionReference, McpTransport
+from sidecar_protocol.mcp import CompletionArgument, CompletionReference
+from sidecar_protocol.mcp_servers import McpTransport
 from sidecar_protocol.mcp_types import McpLogLevel
 from sidecar_protocol.responses_answer import ConversationReference, Truncation
 from sidecar_protocol.responses_items import InputItem
