@@ -53,7 +53,8 @@ This page is the reference of what can be asked and told; machines read `protoco
 
 def emit(schema: Schema) -> dict[str, str]:
     """The reference."""
-    return {PATH: "\n".join(_Reference(schema).lines())}
+    text = "\n".join(_Reference(schema).lines())
+    return {PATH: re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"}
 
 
 class _Reference:
