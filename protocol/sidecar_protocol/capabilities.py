@@ -1,11 +1,11 @@
 """What an engine may be able to do beyond its core; `welcome.capabilities` names what it can."""
 
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Capability:
+
+class Capability(msgspec.Struct, frozen=True):
     """A part of the protocol that an engine has as a whole or not at all."""
 
     doc: str

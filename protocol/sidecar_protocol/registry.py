@@ -11,8 +11,9 @@ that nobody has needed so far, so that starting up costs what is served alone.
 import enum
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar, get_args
+
+import msgspec
 
 from sidecar_protocol.base import Event, HostParams, Params, Result
 from sidecar_protocol.capabilities import CAPABILITIES
@@ -42,8 +43,7 @@ Normaliser = Callable[[object], object]
 """Adds to plain params what callers may leave out; gives back its argument or a changed copy."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
+class Method(msgspec.Struct, frozen=True, kw_only=True):
     """One method of the protocol."""
 
     name: str
@@ -78,8 +78,7 @@ class Method:
         return self.event_union is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notification:
+class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """Something the engine tells without being asked."""
 
     name: str

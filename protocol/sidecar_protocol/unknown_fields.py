@@ -5,7 +5,6 @@ results hold too, do not, so params with Shared types in them are looked through
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache
 
 import msgspec
@@ -14,8 +13,7 @@ from msgspec import inspect
 from sidecar_protocol.base import Params
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownField:
+class UnknownField(msgspec.Struct, frozen=True):
     """`path` is where, such as `params.input[2]`; `known` are the fields that there are."""
 
     path: str

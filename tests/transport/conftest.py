@@ -1,8 +1,8 @@
 """Scripted methods behind a hub, and hosts for it over both transports."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 
+import msgspec
 import pytest
 import zmq
 
@@ -26,7 +26,9 @@ def methods(monkeypatch: pytest.MonkeyPatch) -> None:
     play = Method(name="test.play", params=Play, result=Answer, event_union=events)
     monkeypatch.setitem(METHODS, "test.play", play)
     for name in ("engine.watch", "engine.logs"):
-        endless = replace(METHODS[name], params=Play, result=Answer, event_union=events, debug_only=False)
+        endless = msgspec.structs.replace(
+            METHODS[name], params=Play, result=Answer, event_union=events, debug_only=False
+        )
         monkeypatch.setitem(METHODS, name, endless)
 
 
