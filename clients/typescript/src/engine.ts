@@ -14,7 +14,7 @@ import { DEFAULT_RESTART, type RestartPolicy } from "./restart.js";
 import type { Environment } from "./sidecar-process.js";
 import type { SpawnPlan } from "./spawn.js";
 import { type Stream, openStream } from "./stream.js";
-type Tool = object; const toolHandlers = (_tools: readonly Tool[]) => ({});
+import { type Tool, toolHandlers } from "./tools.js";
 import type { Done } from "./types/common.js";
 import type { EngineInfo, EngineLogs, EngineSetLogLevel, EngineStats, FrameEvent, LogEvent, Pong } from "./types/engine.js";
 import type { Welcome } from "./types/handshake.js";

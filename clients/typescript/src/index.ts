@@ -6,6 +6,9 @@
  *     for await (const text of stream.text()) process.stdout.write(text);
  */
 
+export { type IpcMainLike, type WebContentsLike, windowLink } from "./bridge/electron.js";
+export { type Link, type PortLike, portLink } from "./bridge/link.js";
+export { WINDOW_METHODS, type WindowOptions, serveWindow } from "./bridge/window-server.js";
 export type { CallOptions, StreamingOptions } from "./caller.js";
 export { Engine, type EngineOptions, type SpawnOptions } from "./engine.js";
 export { EngineError, EngineLost, StartFailed } from "./errors.js";
@@ -16,5 +19,6 @@ export type { Chat, Generate, Models, Tokens } from "./namespaces.js";
 export type * from "./notices.js";
 export type { RestartPolicy } from "./restart.js";
 export type { ChatStream, GenerateStream, Stream } from "./stream.js";
+export { type StandardSchema, type Tool, type ToolContext, type ToolDefinition, tool } from "./tools.js";
 export type * from "./types/index.js";
 export { VERSION } from "./version.js";
