@@ -3,7 +3,14 @@
 import { debuglog } from "node:util";
 
 import { Channel, type Door } from "./channel.js";
-import { EngineError, type EngineLost, InvalidMessage, StartFailed, TooLarge, errorFromBody } from "./errors.js";
+import {
+  EngineError,
+  type EngineLost,
+  InvalidMessage,
+  StartFailed,
+  TooLarge,
+  errorFromBody,
+} from "./errors.js";
 import { readBye, readErrorBody, readWelcome } from "./handshake.js";
 import { type HostHandlers, HostRequests } from "./host-requests.js";
 import { Latch } from "./latch.js";
@@ -207,7 +214,9 @@ export class Connection {
   #takeBye(bye: Bye): void {
     this.saidBye = true;
     if (this.#welcome === undefined) {
-      this.#refusal ??= new StartFailed(`the engine refused the connection: ${bye.message}`, { code: bye.code });
+      this.#refusal ??= new StartFailed(`the engine refused the connection: ${bye.message}`, {
+        code: bye.code,
+      });
       this.#greeted.open();
     } else {
       this.#end(`it said goodbye: ${bye.message}`);

@@ -64,7 +64,8 @@ async function loadConnectionFile(path: string): Promise<ConnectionFile> {
   try {
     return readConnectionFile(JSON.parse(content));
   } catch (cause) {
-    const problem = cause instanceof EngineError || cause instanceof SyntaxError ? cause.message : String(cause);
+    const problem =
+      cause instanceof EngineError || cause instanceof SyntaxError ? cause.message : String(cause);
     throw new StartFailed(`${path} is no connection file: ${problem}`, { cause });
   }
 }
@@ -74,7 +75,9 @@ async function readPrivateFile(path: string): Promise<string> {
     await using file = await open(path, "r");
     const status = await file.stat();
     if (process.platform !== "win32" && (status.uid !== process.getuid?.() || (status.mode & 0o077) !== 0)) {
-      throw new StartFailed(`${path} is open to other users (mode and owner must be 0600 and yours); not used`);
+      throw new StartFailed(
+        `${path} is open to other users (mode and owner must be 0600 and yours); not used`,
+      );
     }
     const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(FILE_BYTES) });
     return buffer.toString("utf8", 0, bytesRead);

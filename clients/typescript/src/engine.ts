@@ -1,6 +1,14 @@
 /** The engine, as a program sees it. */
 
-import { type CallOptions, type Caller, type EventOf, type ParamsOf, type ResultOf, type StreamingOptions, call } from "./caller.js";
+import {
+  type CallOptions,
+  type Caller,
+  type EventOf,
+  type ParamsOf,
+  type ResultOf,
+  type StreamingOptions,
+  call,
+} from "./caller.js";
 import { Connection } from "./connection.js";
 import type { HostHandlers } from "./host-requests.js";
 import { EngineKeeper } from "./keeper.js";
@@ -16,7 +24,15 @@ import type { SpawnPlan } from "./spawn.js";
 import { type Stream, openStream } from "./stream.js";
 import { type Tool, toolHandlers } from "./tools.js";
 import type { Done } from "./types/common.js";
-import type { EngineInfo, EngineLogs, EngineSetLogLevel, EngineStats, FrameEvent, LogEvent, Pong } from "./types/engine.js";
+import type {
+  EngineInfo,
+  EngineLogs,
+  EngineSetLogLevel,
+  EngineStats,
+  FrameEvent,
+  LogEvent,
+  Pong,
+} from "./types/engine.js";
 import type { Welcome } from "./types/handshake.js";
 import type { UnknownEvent } from "./types/open-enum.js";
 import { encode } from "./wire/encode.js";
@@ -177,7 +193,11 @@ export class Engine implements Caller, AsyncDisposable {
   }
 
   /** Call any method. */
-  call<Name extends string>(method: Name, params: ParamsOf<Name>, options?: CallOptions): Promise<ResultOf<Name>> {
+  call<Name extends string>(
+    method: Name,
+    params: ParamsOf<Name>,
+    options?: CallOptions,
+  ): Promise<ResultOf<Name>> {
     return call(this, method, params, options);
   }
 

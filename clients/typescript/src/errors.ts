@@ -235,7 +235,9 @@ const KINDS: readonly (typeof EngineError)[] = [
 ];
 
 /** Exception classes by the protocol's code. */
-export const ERRORS: ReadonlyMap<string, typeof EngineError> = new Map(KINDS.map((kind) => [kind.code, kind]));
+export const ERRORS: ReadonlyMap<string, typeof EngineError> = new Map(
+  KINDS.map((kind) => [kind.code, kind]),
+);
 
 /** The protocol's error as the exception of its code. */
 export function errorFromBody(body: ErrorBody): EngineError {

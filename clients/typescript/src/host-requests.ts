@@ -96,7 +96,8 @@ export class HostRequests {
 
 function refusal(error: unknown, signal: AbortSignal): ErrorBody {
   if (signal.aborted) return { code: "cancelled", message: "the handler was cancelled" };
-  if (error instanceof EngineError) return { code: error.code, message: error.message, data: { ...error.data } };
+  if (error instanceof EngineError)
+    return { code: error.code, message: error.message, data: { ...error.data } };
   return { code: "internal", message: `the handler threw ${describe(error)}` };
 }
 

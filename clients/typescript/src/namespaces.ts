@@ -85,7 +85,10 @@ export class Models extends Namespace {
   }
 
   /** The same with progress. */
-  loadStream(params: ModelsLoad, options?: StreamingOptions): Stream<LoadingEvent | UnknownEvent, ModelStatus> {
+  loadStream(
+    params: ModelsLoad,
+    options?: StreamingOptions,
+  ): Stream<LoadingEvent | UnknownEvent, ModelStatus> {
     return openStream(this.caller, "models.load", params, options);
   }
 

@@ -2,7 +2,9 @@
 
 /** Whether it is an object with fields, as maps of the protocol are. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+  return (
+    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
+  );
 }
 
 /** Whether it is an id, a count or a credit. */

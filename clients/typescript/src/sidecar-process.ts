@@ -37,7 +37,11 @@ export class SidecarProcess implements ProcessEnd {
   readonly #tail: string[] = [];
   readonly #onLog: (line: string) => void;
 
-  private constructor(child: ChildProcessWithoutNullStreams, spawnLine: string, onLog: (line: string) => void) {
+  private constructor(
+    child: ChildProcessWithoutNullStreams,
+    spawnLine: string,
+    onLog: (line: string) => void,
+  ) {
     this.#child = child;
     this.#onLog = onLog;
     watchOver(child);

@@ -99,7 +99,8 @@ function parseReadyLine(line: string, child: SidecarProcess): ReadyLine {
     ready = readReadyLine(content);
   } catch (cause) {
     if (cause instanceof StartFailed) throw cause;
-    const problem = cause instanceof EngineError || cause instanceof SyntaxError ? cause.message : String(cause);
+    const problem =
+      cause instanceof EngineError || cause instanceof SyntaxError ? cause.message : String(cause);
     const shown = JSON.stringify(line.slice(0, 200));
     const message = `the first line of the program's output is no ready line (${problem}): ${shown}`;
     throw new StartFailed(message, { ...child.end, cause });

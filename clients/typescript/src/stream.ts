@@ -154,7 +154,12 @@ export function openGenerateStream(
   );
 }
 
-function streamingRequest(caller: Caller, method: string, params: object, options: StreamingOptions = {}): Request {
+function streamingRequest(
+  caller: Caller,
+  method: string,
+  params: object,
+  options: StreamingOptions = {},
+): Request {
   return caller.submit(method, { ...params, stream: true }, { credit: DEFAULT_CREDIT, ...options });
 }
 

@@ -8,13 +8,14 @@ export interface StandardSchema<Output = unknown> {
   readonly "~standard": {
     readonly types?: { readonly output: Output } | undefined;
     readonly validate: (value: unknown) => Validation<Output> | Promise<Validation<Output>>;
-    readonly jsonSchema: { readonly input: (options: { target: "draft-2020-12" }) => Record<string, unknown> };
+    readonly jsonSchema: {
+      readonly input: (options: { target: "draft-2020-12" }) => Record<string, unknown>;
+    };
   };
 }
 
 type Validation<Output> =
-  | { readonly value: Output; readonly issues?: undefined }
-  | { readonly issues: readonly Issue[] };
+  { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly Issue[] };
 
 interface Issue {
   readonly message: string;

@@ -183,7 +183,9 @@ test("a bye in the handshake is explained", async () => {
 
 test("an engine that never welcomes is given up", async () => {
   await using fake = await FakeEngine.start({ answersHello: false });
-  await expect(attach(fake, { handshakeTimeoutMs: 200 })).rejects.toThrow("did not answer hello within 0.2 s");
+  await expect(attach(fake, { handshakeTimeoutMs: 200 })).rejects.toThrow(
+    "did not answer hello within 0.2 s",
+  );
 });
 
 test("a wrong server key is explained at once", async () => {

@@ -53,7 +53,9 @@ test("none is explained", async () => {
   const error = await rejection(findConnection(undefined, folder));
   expect(error).toMatchObject({ code: "not_found" });
   expect(String(error)).toContain("sidecar --socket");
-  expect(await rejection(findConnection(undefined, join(folder, "missing")))).toMatchObject({ code: "not_found" });
+  expect(await rejection(findConnection(undefined, join(folder, "missing")))).toMatchObject({
+    code: "not_found",
+  });
 });
 
 test("a named file", async () => {

@@ -56,7 +56,11 @@ const fail = tool({
     throw new Error("the disk is full");
   },
 });
-const hello = tool({ name: "hello", parameters: { type: "object" }, run: ({ name }) => `Hello ${String(name)}` });
+const hello = tool({
+  name: "hello",
+  parameters: { type: "object" },
+  run: ({ name }) => `Hello ${String(name)}`,
+});
 
 let fake: FakeEngine;
 
@@ -91,7 +95,10 @@ test.each([
 test.each([
   ["refuse", { code: "permission_denied", message: "not today", data: { why: "holiday" } }],
   ["this", { code: "internal", message: "the handler threw TypeError: what is this?" }],
-  ["nonsense", { code: "internal", message: expect.stringContaining("Infinity at value cannot be sent") as string }],
+  [
+    "nonsense",
+    { code: "internal", message: expect.stringContaining("Infinity at value cannot be sent") as string },
+  ],
 ])("the handler's failure goes back: %s", async (question, error) => {
   await ask(question, 6);
   const { header, body } = await fake.next("err");

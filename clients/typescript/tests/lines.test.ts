@@ -12,7 +12,13 @@ async function linesOf(pieces: string[], maxBytes = 100): Promise<string[]> {
 }
 
 test("however the text is cut", async () => {
-  expect(await linesOf(["one\ntwo\r\n", "th", "ree", "\n\nfo", "ur"])).toEqual(["one", "two", "three", "", "four"]);
+  expect(await linesOf(["one\ntwo\r\n", "th", "ree", "\n\nfo", "ur"])).toEqual([
+    "one",
+    "two",
+    "three",
+    "",
+    "four",
+  ]);
 });
 
 test("long lines come in parts", async () => {

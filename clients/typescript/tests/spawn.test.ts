@@ -17,7 +17,12 @@ interface About {
 }
 
 function spawn(behaviour?: string, options: Partial<SpawnOptions> = {}): Promise<Engine> {
-  return Engine.spawn({ appId: "tests", command: [process.execPath, FAKE], options: { behaviour }, ...options });
+  return Engine.spawn({
+    appId: "tests",
+    command: [process.execPath, FAKE],
+    options: { behaviour },
+    ...options,
+  });
 }
 
 async function about(engine: Engine): Promise<About> {
@@ -107,7 +112,9 @@ test("giving up the opening leaves no process", async () => {
 });
 
 test("nothing is started for a signal that is aborted already", async () => {
-  await expect(spawn(undefined, { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: "AbortError" });
+  await expect(spawn(undefined, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+    name: "AbortError",
+  });
 });
 
 test("stderr is forwarded and its end kept", async () => {

@@ -74,7 +74,10 @@ test("the error comes after the events before it", async () => {
 test("reading gives credit back, in halves", async () => {
   const { stream, id } = await openStream(4);
   const reader = stream.text();
-  await fake.sendEvents(id, ["0", "1", "2", "3"].map((text) => chunk(text)));
+  await fake.sendEvents(
+    id,
+    ["0", "1", "2", "3"].map((text) => chunk(text)),
+  );
   await fake.roundTrip();
   expect(fake.count("credit")).toBe(0);
   await reader.next();

@@ -14,8 +14,8 @@ export interface PortLike {
   postMessage(message: unknown): void;
   start(): void;
   close(): void;
-  addEventListener?(type: "message" | "close", listener: (event: { data?: unknown }) => void): void;
-  on?(type: "message" | "close", listener: (event: { data?: unknown }) => void): unknown;
+  addEventListener?(type: "message" | "close", listener: (event: object) => void): void;
+  on?(type: "message" | "close", listener: (event: object) => void): unknown;
 }
 
 /** The end of a link that is one port of a message channel. */
@@ -23,7 +23,7 @@ export function portLink(port: PortLike): Link {
   return {
     send: (message) => port.postMessage(message),
     listen(onMessage, onClose) {
-      const message = (event: { data?: unknown }): void => onMessage(event.data);
+      const message = (event: object): void => onMessage("data" in event ? event.data : undefined);
       // MessagePortMain is an EventEmitter; the others are event targets.
       if (port.addEventListener !== undefined) {
         port.addEventListener("message", message);

@@ -1,6 +1,14 @@
 /** The window's side: the same typed methods, asked of the main process. Needs neither Node nor a socket. */
 
-import { type CallOptions, type Caller, type EventOf, type ParamsOf, type ResultOf, type StreamingOptions, call } from "../caller.js";
+import {
+  type CallOptions,
+  type Caller,
+  type EventOf,
+  type ParamsOf,
+  type ResultOf,
+  type StreamingOptions,
+  call,
+} from "../caller.js";
 import { EngineLost, InvalidMessage } from "../errors.js";
 import { Listeners } from "../listeners.js";
 import { Chat, Generate, Models, Tokens } from "../namespaces.js";
@@ -39,7 +47,11 @@ export class RemoteEngine implements Caller {
   }
 
   /** Call any method that the main process lets windows call. */
-  call<Name extends string>(method: Name, params: ParamsOf<Name>, options?: CallOptions): Promise<ResultOf<Name>> {
+  call<Name extends string>(
+    method: Name,
+    params: ParamsOf<Name>,
+    options?: CallOptions,
+  ): Promise<ResultOf<Name>> {
     return call(this, method, params, options);
   }
 

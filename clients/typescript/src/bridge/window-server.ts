@@ -6,7 +6,13 @@ import type { Notice } from "../notices.js";
 import type { Request } from "../request.js";
 import { LIMITS } from "../wire/limits.js";
 import type { Link } from "./link.js";
-import { type EngineMessage, type WindowMessage, plainError, plainNotice, readWindowMessage } from "./messages.js";
+import {
+  type EngineMessage,
+  type WindowMessage,
+  plainError,
+  plainNotice,
+  readWindowMessage,
+} from "./messages.js";
 
 /** What windows may call unless told otherwise: what spends time, but changes nothing that lasts. */
 export const WINDOW_METHODS: readonly string[] = [

@@ -152,12 +152,7 @@ export interface ChatChunkEvent {
 }
 
 export type ChatEvent =
-  | QueuedEvent
-  | LoadingEvent
-  | PrefillEvent
-  | OverflowEvent
-  | ChatChunkEvent
-  | UnknownEvent;
+  QueuedEvent | LoadingEvent | PrefillEvent | OverflowEvent | ChatChunkEvent | UnknownEvent;
 
 /** Answer a conversation. The result is the whole completion, also after a stream. */
 export interface ChatCreate extends SamplingParams {

@@ -65,12 +65,7 @@ export interface GenerateChunkEvent {
 }
 
 export type GenerateEvent =
-  | QueuedEvent
-  | LoadingEvent
-  | PrefillEvent
-  | OverflowEvent
-  | GenerateChunkEvent
-  | UnknownEvent;
+  QueuedEvent | LoadingEvent | PrefillEvent | OverflowEvent | GenerateChunkEvent | UnknownEvent;
 
 /** Continue a prompt, given as text or as token ids. */
 export interface GenerateCreate extends SamplingParams {

@@ -57,6 +57,7 @@ export class FakeEngine implements AsyncDisposable {
   }
 
   close(lingerMs = 500): void {
+    if (this.#router.closed) return;
     this.#router.linger = lingerMs;
     this.#router.close();
   }

@@ -10,7 +10,7 @@ const DEADLINE_MS = 2_000;
 /** Throws when the process is not gone soon. */
 export async function assertGone(pid: number | undefined): Promise<void> {
   if (pid === undefined) throw new Error("there is no process id");
-  for (const end = performance.now() + DEADLINE_MS; performance.now() < end; ) {
+  for (const end = performance.now() + DEADLINE_MS; performance.now() < end;) {
     if (!processLives(pid) || isZombie(pid)) return;
     await sleep(10);
   }
