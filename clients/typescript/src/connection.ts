@@ -23,6 +23,7 @@ import { SUPPORTED_PROTOCOLS, VERSION } from "./version.js";
 import { decode } from "./wire/decode.js";
 import { encode } from "./wire/encode.js";
 import { type Header, type Kind, decodeHeader, encodeHeader } from "./wire/header.js";
+import { LIMITS } from "./wire/limits.js";
 
 const log = debuglog("llm-sidecar");
 
@@ -91,7 +92,7 @@ export class Connection {
 
   /** Send a request, or fail it when this side can tell that it would be refused. */
   submit(request: Request, body: Uint8Array): void {
-    const limit = this.welcome.limits.message_bytes;
+    const { message_bytes: limit = LIMITS.message_bytes } = this.welcome.limits;
     if (body.length > limit) {
       const message = `${request.method}: the params have ${body.length} bytes, the engine accepts ${limit}`;
       request.fail(new TooLarge(message, { data: { size: body.length, limit } }));

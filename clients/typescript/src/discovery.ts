@@ -1,4 +1,4 @@
-/** Connection files of engines that were started with `sidecar --socket`. */
+/** Connection files of engines with a debug door: `sidecar --socket`, or the start option debug_socket. */
 
 import { open, readdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -23,7 +23,9 @@ export async function findConnection(path?: string, folder = runtimeFolder()): P
       if (!(error instanceof StartFailed)) throw error;
     }
   }
-  const message = `no running engine has left a connection file in ${folder}; start one with \`sidecar --socket\``;
+  const message =
+    `no running engine has left a connection file in ${folder}; start one with \`sidecar --socket\`, ` +
+    "or an application's with its start option debug_socket";
   throw new StartFailed(message, { code: "not_found" });
 }
 

@@ -2,7 +2,6 @@
 
 import {
   type CallOptions,
-  type Caller,
   type EventOf,
   type ParamsOf,
   type ResultOf,
@@ -15,14 +14,14 @@ import { EngineKeeper } from "./keeper.js";
 import { type Life, attachLife, startLife } from "./life.js";
 import { Listeners } from "./listeners.js";
 import { DEFAULT_LIVENESS, type Liveness } from "./liveness.js";
-import { Chat, Generate, Models, Tokens } from "./namespaces.js";
+import { Namespaces } from "./namespaces.js";
 import type { Notice } from "./notices.js";
 import { Request } from "./request.js";
 import { DEFAULT_RESTART, type RestartPolicy } from "./restart.js";
 import type { Environment } from "./sidecar-process.js";
 import type { SpawnPlan } from "./spawn.js";
 import { type Stream, openStream } from "./stream.js";
-import { type Tool, toolHandlers } from "./tools.js";
+import { type HostTool, toolHandlers } from "./tools.js";
 import type { Done } from "./types/common.js";
 import type {
   EngineInfo,
@@ -34,6 +33,7 @@ import type {
   Pong,
 } from "./types/engine.js";
 import type { Welcome } from "./types/handshake.js";
+import type { Notifications } from "./types/methods.js";
 import type { UnknownEvent } from "./types/open-enum.js";
 import { encode } from "./wire/encode.js";
 
@@ -44,7 +44,7 @@ export interface EngineOptions {
   /** Answer requests of the engine, by name, such as "host.elicit". */
   handlers?: HostHandlers;
   /** Functions the model may call; pass their `definition` with a chat. */
-  tools?: readonly Tool[];
+  tools?: readonly HostTool[];
   /** Told what there is to know about its health. */
   onNotice?: (notice: Notice) => void;
   liveness?: Partial<Liveness>;
@@ -68,12 +68,11 @@ export interface SpawnOptions extends EngineOptions {
   environment?: Environment;
 }
 
+/** The body of a notification that this version knows. */
+type BodyOf<Name extends string> = Name extends keyof Notifications ? Notifications[Name] : unknown;
+
 /** A running engine. Every method throws EngineError and its subclasses. */
-export class Engine implements Caller, AsyncDisposable {
-  readonly chat: Chat;
-  readonly generate: Generate;
-  readonly tokens: Tokens;
-  readonly models: Models;
+export class Engine extends Namespaces implements AsyncDisposable {
   readonly #keeper: EngineKeeper;
   readonly #notices = new Listeners<Notice>();
   readonly #notifications = new Map<string, Listeners<unknown>>();
@@ -84,10 +83,7 @@ export class Engine implements Caller, AsyncDisposable {
     options: EngineOptions,
     restart: RestartPolicy | false,
   ) {
-    this.chat = new Chat(this);
-    this.generate = new Generate(this);
-    this.tokens = new Tokens(this);
-    this.models = new Models(this);
+    super();
     if (options.onNotice !== undefined) this.#notices.add(options.onNotice);
     const handlers = { ...toolHandlers(options.tools ?? []), ...options.handlers };
     const liveness = { ...DEFAULT_LIVENESS, ...options.liveness };
@@ -183,13 +179,13 @@ export class Engine implements Caller, AsyncDisposable {
   }
 
   /** Give `listener` the body of each notification of that name; gives back what stops it. */
-  onNotification(name: string, listener: (body: unknown) => void): () => void {
+  onNotification<Name extends string>(name: Name, listener: (body: BodyOf<Name>) => void): () => void {
     let listeners = this.#notifications.get(name);
     if (listeners === undefined) {
       listeners = new Listeners();
       this.#notifications.set(name, listeners);
     }
-    return listeners.add(listener);
+    return listeners.add((body) => listener(body as BodyOf<Name>));
   }
 
   /** Call any method. */
@@ -247,7 +243,7 @@ export class Engine implements Caller, AsyncDisposable {
   }
 
   /** @internal Send a request, or keep it until a restart is through. */
-  submit(method: string, params: object, { signal, deadlineMs, credit }: StreamingOptions): Request {
+  override submit(method: string, params: object, { signal, deadlineMs, credit }: StreamingOptions): Request {
     const ttl = deadlineMs === undefined ? undefined : Math.max(0, Math.trunc(deadlineMs));
     const request = new Request(method, credit, ttl);
     const body = encode(params);

@@ -3,7 +3,7 @@
 import { InvalidMessage } from "./errors.js";
 import { isCount, isRecord } from "./plain.js";
 import type { ErrorBody } from "./types/errors.js";
-import type { Bye, ConnectionFile, Limits, ReadyLine, Welcome } from "./types/handshake.js";
+import type { Bye, ConnectionFile, ReadyLine, Welcome } from "./types/handshake.js";
 import { LIMITS } from "./wire/limits.js";
 
 /** Throws InvalidMessage. */
@@ -65,10 +65,10 @@ export function readErrorBody(body: unknown): ErrorBody {
   return error;
 }
 
-function readLimits(body: unknown): Limits {
+function readLimits(body: unknown): typeof LIMITS {
   const fields = new Fields("welcome.limits", body);
   const limits = { ...LIMITS };
-  for (const name of Object.keys(LIMITS) as (keyof Limits)[]) {
+  for (const name of Object.keys(LIMITS) as (keyof typeof LIMITS)[]) {
     // An older engine may know fewer limits.
     if (fields.value(name) !== undefined) limits[name] = fields.count(name);
   }

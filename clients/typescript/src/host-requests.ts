@@ -2,6 +2,7 @@
 
 import { EngineError } from "./errors.js";
 import type { ErrorBody } from "./types/errors.js";
+import type { HostMethods } from "./types/methods.js";
 import type { Header, Kind } from "./wire/header.js";
 
 /** What a handler may want to know besides the params. */
@@ -11,11 +12,21 @@ export interface HostRequestContext {
 }
 
 /** Takes a request's params, gives back its result; what it throws is the request's error. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- each handler declares the params it expects
-export type HostHandler = (params: any, context: HostRequestContext) => unknown;
+export type HostHandler<Params, Result> = (
+  params: Params,
+  context: HostRequestContext,
+) => Result | Promise<Result>;
 
-/** Handlers by the request's name, such as "host.call_tool". */
-export type HostHandlers = Readonly<Record<string, HostHandler>>;
+/** Handlers by the request's name, such as "host.elicit". */
+export type HostHandlers = {
+  readonly [Name in keyof HostMethods]?: HostHandler<
+    HostMethods[Name]["params"],
+    HostMethods[Name]["result"]
+  >;
+};
+
+/** A handler for what arrives: the engine keeps to the protocol's types. */
+type AnyHandler = HostHandler<never, unknown>;
 
 const MESSAGE_LENGTH = 1000;
 
@@ -23,12 +34,12 @@ type Send = (header: Header & { k: Kind }, body: unknown) => void;
 
 /** Runs the handlers and sends what they give back or throw. */
 export class HostRequests {
-  readonly #handlers: ReadonlyMap<string, HostHandler>;
+  readonly #handlers: ReadonlyMap<string, AnyHandler>;
   readonly #send: Send;
   readonly #running = new Map<number, AbortController>();
 
   constructor(handlers: HostHandlers, send: Send) {
-    this.#handlers = new Map(Object.entries(handlers));
+    this.#handlers = new Map(Object.entries<AnyHandler>(handlers));
     this.#send = send;
   }
 
@@ -64,9 +75,9 @@ export class HostRequests {
     for (const controller of this.#running.values()) controller.abort();
   }
 
-  async #run(id: number, handler: HostHandler, params: unknown, signal: AbortSignal): Promise<void> {
+  async #run(id: number, handler: AnyHandler, params: unknown, signal: AbortSignal): Promise<void> {
     try {
-      const result = await handler(params, { signal });
+      const result = await handler(params as never, { signal });
       this.#give(id, result);
     } catch (error) {
       this.#refuse(id, refusal(error, signal));

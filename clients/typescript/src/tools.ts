@@ -1,7 +1,10 @@
 /** Functions of this program that the model may call, each with a schema of its arguments. */
 
 import type { HostHandlers, HostRequestContext } from "./host-requests.js";
-import type { JsonObject } from "./types/common.js";
+import type { ChatTool } from "./types/chat-messages.js";
+import type { HostCallTool, ToolOutput } from "./types/host.js";
+
+type JsonObject = Record<string, unknown>;
 
 /** A schema of a validation library that follows Standard Schema and can say its JSON Schema. */
 export interface StandardSchema<Output = unknown> {
@@ -28,15 +31,10 @@ export interface ToolContext extends HostRequestContext {
   callId: string;
 }
 
-/** What is told to the model in chat.create's `tools`. */
-export interface ToolDefinition {
-  type: "function";
-  function: { name: string; description?: string; parameters: JsonObject };
-}
-
 /** A function the model may call; made by `tool`. */
-export interface Tool {
-  readonly definition: ToolDefinition;
+export interface HostTool {
+  /** What chat.create takes in `tools`. */
+  readonly definition: ChatTool;
   /** Check the arguments and run it. What it throws is its failure. */
   readonly execute: (args: JsonObject, context: ToolContext) => Promise<unknown>;
 }
@@ -51,24 +49,11 @@ interface ToolSpec<Parameters, Arguments> {
   run: (args: Arguments, context: ToolContext) => unknown;
 }
 
-/** What host.call_tool asks for. */
-interface HostCallTool {
-  call_id: string;
-  name: string;
-  arguments: JsonObject;
-}
-
-/** What host.call_tool gives back. */
-interface ToolOutput {
-  output: string;
-  is_error?: boolean;
-}
-
 /** A function the model may call. A schema checks its arguments and gives them their type. */
-export function tool<Arguments>(spec: ToolSpec<StandardSchema<Arguments>, Arguments>): Tool;
+export function tool<Arguments>(spec: ToolSpec<StandardSchema<Arguments>, Arguments>): HostTool;
 /** The same with a JSON Schema, which the engine holds the model to as far as it can. */
-export function tool(spec: ToolSpec<JsonObject, JsonObject>): Tool;
-export function tool(spec: ToolSpec<StandardSchema | JsonObject, never>): Tool {
+export function tool(spec: ToolSpec<JsonObject, JsonObject>): HostTool;
+export function tool(spec: ToolSpec<StandardSchema | JsonObject, never>): HostTool {
   const { name, description, parameters } = spec;
   const run = spec.run as (args: unknown, context: ToolContext) => unknown;
   const schema = isStandardSchema(parameters) ? parameters["~standard"] : undefined;
@@ -81,7 +66,7 @@ export function tool(spec: ToolSpec<StandardSchema | JsonObject, never>): Tool {
 }
 
 /** The handler of host.call_tool for these tools; none without tools. */
-export function toolHandlers(tools: readonly Tool[]): HostHandlers {
+export function toolHandlers(tools: readonly HostTool[]): HostHandlers {
   if (tools.length === 0) return {};
   const byName = new Map(tools.map((item) => [item.definition.function.name, item]));
   return {

@@ -151,7 +151,7 @@ describe("an open connection", () => {
 
 test("hello says who calls and what it answers", async () => {
   await using fake = await FakeEngine.start();
-  const engine = await attach(fake, { handlers: { "host.elicit": () => ({}) } });
+  const engine = await attach(fake, { handlers: { "host.elicit": () => ({ action: "decline" }) } });
   expect(fake.hello).toMatchObject({
     protocols: [1],
     client: { name: "@llm-sidecar/client", language: "typescript" },

@@ -66,7 +66,7 @@ let fake: FakeEngine;
 
 beforeEach(async () => {
   fake = await FakeEngine.start();
-  await attach(fake, { handlers: { "host.elicit": answer }, tools: [add, fail, hello] });
+  await attach(fake, { handlers: { "host.elicit": answer as never }, tools: [add, fail, hello] });
   return () => fake.close(0);
 });
 
@@ -131,7 +131,7 @@ test("closing aborts the handlers that still run", async () => {
   const aborted = new Inbox<boolean>();
   const engine = await attach(other, {
     handlers: {
-      "host.elicit": async (_: unknown, { signal }: HostRequestContext) => {
+      "host.elicit": async (_, { signal }) => {
         waiting.put("running");
         await new Promise<void>((resolve) => {
           signal.addEventListener("abort", () => {
@@ -139,6 +139,7 @@ test("closing aborts the handlers that still run", async () => {
           });
         });
         aborted.put(signal.aborted);
+        return { action: "cancel" };
       },
     },
   });

@@ -2,7 +2,6 @@
 
 import {
   type CallOptions,
-  type Caller,
   type EventOf,
   type ParamsOf,
   type ResultOf,
@@ -11,7 +10,7 @@ import {
 } from "../caller.js";
 import { EngineLost, InvalidMessage } from "../errors.js";
 import { Listeners } from "../listeners.js";
-import { Chat, Generate, Models, Tokens } from "../namespaces.js";
+import { Namespaces } from "../namespaces.js";
 import type { Notice } from "../notices.js";
 import { Request } from "../request.js";
 import { type Stream, openStream } from "../stream.js";
@@ -19,11 +18,7 @@ import type { Link } from "./link.js";
 import { type EngineMessage, type WindowMessage, errorOf, noticeOf } from "./messages.js";
 
 /** The engine as a window sees it. */
-export class RemoteEngine implements Caller {
-  readonly chat = new Chat(this);
-  readonly generate = new Generate(this);
-  readonly tokens = new Tokens(this);
-  readonly models = new Models(this);
+export class RemoteEngine extends Namespaces {
   readonly #link: Link;
   readonly #session = crypto.randomUUID();
   readonly #requests = new Map<number, Request>();
@@ -33,6 +28,7 @@ export class RemoteEngine implements Caller {
 
   /** @internal Use `connectEngine`. */
   constructor(link: Link) {
+    super();
     this.#link = link;
     link.listen(
       (message) => this.#take(message as EngineMessage),
@@ -72,7 +68,7 @@ export class RemoteEngine implements Caller {
   }
 
   /** @internal */
-  submit(method: string, params: object, { signal, deadlineMs, credit }: StreamingOptions): Request {
+  override submit(method: string, params: object, { signal, deadlineMs, credit }: StreamingOptions): Request {
     const request = new Request(method, credit, deadlineMs);
     if (signal !== undefined) request.follow(signal);
     if (this.#closed) request.fail(new EngineLost("the link to the engine is closed"));

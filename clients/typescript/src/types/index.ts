@@ -1,12 +1,26 @@
 /** The protocol's types. */
 
-export * from "./chat.js";
-export * from "./common.js";
-export * from "./engine.js";
-export * from "./errors.js";
-export * from "./generate.js";
-export * from "./handshake.js";
+export type * from "./chat.js";
+export type * from "./chat-messages.js";
+export type * from "./common.js";
+export type * from "./conversations.js";
+export type * from "./embeddings.js";
+export type * from "./engine.js";
+export type * from "./errors.js";
+export type * from "./generate.js";
+export type * from "./handshake.js";
+export type * from "./host.js";
+export type * from "./limits.js";
+export type * from "./mcp.js";
+export type * from "./mcp-types.js";
 export type * from "./methods.js";
-export * from "./models.js";
-export * from "./open-enum.js";
-export * from "./tokens.js";
+export type * from "./models.js";
+export type * from "./notifications.js";
+export type * from "./open-enum.js";
+export type * from "./responses.js";
+export type * from "./responses-answer.js";
+export type * from "./responses-events.js";
+export type * from "./responses-items.js";
+export type * from "./responses-tools.js";
+export type * from "./sessions.js";
+export type * from "./tokens.js";

@@ -8,10 +8,9 @@
  */
 
 import { InvalidMessage, TooLarge } from "../errors.js";
-import type { Limits } from "../types/handshake.js";
 import { LIMITS } from "./limits.js";
 
-type DecodingLimits = Pick<Limits, "message_bytes" | "depth" | "elements">;
+type DecodingLimits = Pick<typeof LIMITS, "message_bytes" | "depth" | "elements">;
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** Up to this length, ASCII text is read faster by hand. */
@@ -29,7 +28,7 @@ export function decode(data: Uint8Array, limits: DecodingLimits = LIMITS): unkno
 }
 
 /** Throws TooLarge for a body above the limit. */
-export function checkSize(size: number, limits: Pick<Limits, "message_bytes">): void {
+export function checkSize(size: number, limits: Pick<typeof LIMITS, "message_bytes">): void {
   if (size > limits.message_bytes) {
     throw new TooLarge(`a body of ${size} bytes; at most ${limits.message_bytes} are accepted`, {
       data: { size, limit: limits.message_bytes },

@@ -5,10 +5,9 @@
  */
 
 import { InvalidMessage, TooLarge } from "../errors.js";
-import type { Limits } from "../types/handshake.js";
 import { LIMITS } from "./limits.js";
 
-type EncodingLimits = Pick<Limits, "message_bytes" | "depth" | "elements">;
+type EncodingLimits = Pick<typeof LIMITS, "message_bytes" | "depth" | "elements">;
 
 const FIRST_BYTES = 512;
 

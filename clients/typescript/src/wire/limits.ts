@@ -1,9 +1,9 @@
 /** Bounds on what crosses the wire, the same in every language. */
 
-import type { Limits } from "../types/handshake.js";
+import type { Limits } from "../types/limits.js";
 
 /** What this client accepts and sends. */
-export const LIMITS: Limits = {
+export const LIMITS: Required<Limits> = {
   message_bytes: 16 * 2 ** 20,
   frame_bytes: 64 * 2 ** 20,
   depth: 64,

@@ -3,7 +3,7 @@
 import { Router, curveKeyPair } from "zeromq";
 
 import type { Door } from "../../src/channel.js";
-import type { Limits } from "../../src/types/handshake.js";
+import type { Limits } from "../../src/types/limits.js";
 import { decode } from "../../src/wire/decode.js";
 import { encode } from "../../src/wire/encode.js";
 import { type Header, type Kind, decodeHeader, encodeHeader } from "../../src/wire/header.js";
