@@ -6,10 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { curveKeyPair } from "zeromq";
+import { z } from "zod";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { Connection } from "../src/connection.js";
-import { Engine, EngineLost, errors } from "../src/index.js";
+import { type ChatCompletion, Engine, EngineLost, errors, tool } from "../src/index.js";
 import { DEFAULT_LIVENESS } from "../src/liveness.js";
 import { type SpawnPlan, startProcess } from "../src/spawn.js";
 import { collect, rejection, soon } from "./support/deadline.js";
@@ -153,6 +154,27 @@ describe("a sidecar of one's own", () => {
 async function stopped(engine: Engine): Promise<void> {
   while ((await engine.stats()).models[0]?.running !== 0);
 }
+
+test("a chat calls functions of this program", async () => {
+  const calls: string[] = [];
+  const add = tool({
+    name: "add",
+    parameters: z.object({ a: z.number(), b: z.number() }),
+    run: ({ a, b }, { callId }) => {
+      calls.push(callId);
+      return a + b;
+    },
+  });
+  await using engine = await spawnSidecar({ tools: [add] });
+  const ask = (text: string): Promise<ChatCompletion> =>
+    engine.chat.create({ messages: say(text), tools: [add.definition], tool_execution: "host" });
+  const sum = await ask('call add {"a": 20, "b": 22}');
+  expect(sum.choices[0]?.message.content).toBe("42");
+  expect(calls).toHaveLength(1);
+  const failed = await ask('call add {"a": "many"}');
+  expect(failed.tool_rounds?.[0]?.replies[0]?.content).toContain("the arguments are not valid: a: ");
+  expect(calls).toHaveLength(1);
+});
 
 test("a frozen sidecar is reported, and goes on when it thaws", async () => {
   const notices: string[] = [];

@@ -20,7 +20,7 @@ import { type EngineMessage, type WindowMessage, errorOf, noticeOf } from "./mes
 /** The engine as a window sees it. */
 export class RemoteEngine extends Namespaces {
   readonly #link: Link;
-  readonly #session = crypto.randomUUID();
+  readonly #session = crypto.getRandomValues(new Uint32Array(4)).join("-");
   readonly #requests = new Map<number, Request>();
   readonly #notices = new Listeners<Notice>();
   #lastId = 0;
