@@ -68,6 +68,9 @@ export interface SpawnOptions extends EngineOptions {
   environment?: Environment;
 }
 
+/** Begins a life over this connection; gives up once the signal is aborted. Throws StartFailed. */
+type OpenWith = (connection: Connection, signal: AbortSignal) => Promise<Life>;
+
 /** The body of a notification that this version knows. */
 type BodyOf<Name extends string> = Name extends keyof Notifications ? Notifications[Name] : unknown;
 
@@ -77,12 +80,7 @@ export class Engine extends Namespaces implements AsyncDisposable {
   readonly #notices = new Listeners<Notice>();
   readonly #notifications = new Map<string, Listeners<unknown>>();
 
-  /** @internal Use `Engine.spawn` or `Engine.connect`. */
-  constructor(
-    openLife: (connection: Connection, signal: AbortSignal) => Promise<Life>,
-    options: EngineOptions,
-    restart: RestartPolicy | false,
-  ) {
+  private constructor(openLife: OpenWith, options: EngineOptions, restart: RestartPolicy | false) {
     super();
     if (options.onNotice !== undefined) this.#notices.add(options.onNotice);
     const handlers = { ...toolHandlers(options.tools ?? []), ...options.handlers };
@@ -114,10 +112,8 @@ export class Engine extends Namespaces implements AsyncDisposable {
       environment: options.environment ?? process.env,
       onLog: (line) => logs.tell(line),
     };
-    const openLife = (connection: Connection, signal: AbortSignal): Promise<Life> =>
-      startLife(plan, connection, signal);
-    const engine = new Engine(openLife, options, options.restart ?? DEFAULT_RESTART);
-    return await engine.open(options.signal);
+    const restart = options.restart ?? DEFAULT_RESTART;
+    return await Engine.open((connection, signal) => startLife(plan, connection, signal), options, restart);
   }
 
   /**
@@ -127,20 +123,25 @@ export class Engine extends Namespaces implements AsyncDisposable {
    */
   static async connect(connectionFile?: string, options: EngineOptions = {}): Promise<Engine> {
     const timeoutMs = options.handshakeTimeoutMs ?? 10_000;
-    const openLife = (connection: Connection, signal: AbortSignal): Promise<Life> =>
+    const openLife: OpenWith = (connection, signal) =>
       attachLife(connectionFile, timeoutMs, connection, signal);
-    return await new Engine(openLife, options, false).open(options.signal);
+    return await Engine.open(openLife, options, false);
   }
 
-  /** @internal */
-  async open(signal?: AbortSignal): Promise<this> {
+  /** @internal Begin with lives of any kind. */
+  static async open(
+    openLife: OpenWith,
+    options: EngineOptions,
+    restart: RestartPolicy | false,
+  ): Promise<Engine> {
+    const engine = new Engine(openLife, options, restart);
     try {
-      await this.#keeper.start(signal);
+      await engine.#keeper.start(options.signal);
     } catch (error) {
-      signal?.throwIfAborted();
+      options.signal?.throwIfAborted();
       throw error;
     }
-    return this;
+    return engine;
   }
 
   /** What the engine said about itself: version, limits, methods. Throws EngineLost without one. */
@@ -242,7 +243,7 @@ export class Engine extends Namespaces implements AsyncDisposable {
     return call(this, "engine.shutdown", { grace_ms: Math.trunc(graceMs) });
   }
 
-  /** @internal Send a request, or keep it until a restart is through. */
+  /** Send a request, or keep it until a restart is through: what the typed methods are made of. */
   override submit(method: string, params: object, { signal, deadlineMs, credit }: StreamingOptions): Request {
     const ttl = deadlineMs === undefined ? undefined : Math.max(0, Math.trunc(deadlineMs));
     const request = new Request(method, credit, ttl);

@@ -22,7 +22,6 @@ export class Stream<Event, Result> implements AsyncIterable<Event>, AsyncDisposa
   readonly #request: Request;
   readonly #readEvent: (plain: unknown) => Event;
 
-  /** @internal */
   constructor(request: Request, readEvent: (plain: unknown) => Event) {
     this.#request = request;
     this.#readEvent = readEvent;

@@ -4,10 +4,12 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
 import { ERRORS } from "../src/errors.js";
-import { Engine, VERSION } from "../src/index.js";
+import { VERSION } from "../src/index.js";
 import { EVENT_TYPES } from "../src/types/methods.js";
 import { SUPPORTED_PROTOCOLS } from "../src/version.js";
 import { LIMITS } from "../src/wire/limits.js";
+import { attach } from "./support/attach.js";
+import { FakeEngine } from "./support/fake-engine.js";
 
 interface Schema {
   protocol: number;
@@ -44,8 +46,9 @@ test("what streams is known", () => {
   expect(Object.keys(EVENT_TYPES).toSorted()).toEqual(streaming.toSorted());
 });
 
-test("every method has a typed call", () => {
-  const engine = new Engine(() => Promise.reject(new Error("never opened")), {}, false);
+test("every method has a typed call", async () => {
+  await using fake = await FakeEngine.start();
+  const engine = await attach(fake);
   const namespaces = engine as unknown as Record<string, Record<string, unknown> | undefined>;
   for (const { name } of schema.methods) {
     const [namespace = "", verb = ""] = name.split(".");

@@ -26,7 +26,7 @@ export class RemoteEngine extends Namespaces {
   #lastId = 0;
   #closed = false;
 
-  /** @internal Use `connectEngine`. */
+  /** Use `connectEngine`. */
   constructor(link: Link) {
     super();
     this.#link = link;
@@ -67,7 +67,7 @@ export class RemoteEngine extends Namespaces {
     this.#link.close();
   }
 
-  /** @internal */
+  /** Send a request: what the typed methods are made of. */
   override submit(method: string, params: object, { signal, deadlineMs, credit }: StreamingOptions): Request {
     const request = new Request(method, credit, deadlineMs);
     if (signal !== undefined) request.follow(signal);

@@ -14,7 +14,7 @@ afterEach(async () => {
 
 /** An engine whose connection leads to the fake one; it is never started again. */
 export async function attach(fake: FakeEngine, options: EngineOptions = {}): Promise<Engine> {
-  const engine = new Engine(
+  const engine = await Engine.open(
     async (connection) => {
       await connection.open(fake.door, options.handshakeTimeoutMs ?? 5_000);
       return new Life(connection);
@@ -23,5 +23,5 @@ export async function attach(fake: FakeEngine, options: EngineOptions = {}): Pro
     false,
   );
   engines.push(engine);
-  return await engine.open();
+  return engine;
 }
