@@ -62,15 +62,13 @@ def emit(schema: Schema) -> dict[str, str]:
 class _Types:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        asked = [method.params for method in schema.methods]
-        answered = [method.result for method in schema.host_requests]
         results = [method.result for method in schema.methods]
         events = [method.events for method in schema.methods if method.events is not None]
-        told = [item.params for item in [*schema.host_requests, *schema.notifications]]
+        told = [method.params for method in schema.host_requests]
+        told += [item.params for item in schema.notifications]
         messages = set(schema.messages)
-        self._params = set(asked)
+        self._params = {method.params for method in schema.methods}
         self._read = reachable(schema, [*results, *events, *told, *(messages - set(SENT_BY_HOSTS))])
-        self._sent = reachable(schema, [*asked, *answered, *SENT_BY_HOSTS])
         self._events = set(events)
 
     def module(self, name: str, kinds: list[Type]) -> str:

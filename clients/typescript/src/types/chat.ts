@@ -94,7 +94,11 @@ export interface ChatCreate extends SamplingParams {
   overflow?: ChatOverflow;
   /** Needs the capability `tools`. */
   tools?: ChatTool[] | null;
-  /** null: auto where there are tools. Needs the capability `tools`. */
+  /**
+   * null: auto where there are tools. The model is told what it must call; an answer that does not keep to it
+   * is `unsupported`, with the completion in `data.partial`. Behind tool results nothing must be called.
+   * Needs the capability `tools`.
+   */
   tool_choice?: ChatToolChoice | null;
   /**
    * Whether one answer may hold several calls; false ends the answer behind its first. Needs the capability
@@ -103,8 +107,8 @@ export interface ChatCreate extends SamplingParams {
   parallel_tool_calls?: boolean | null;
   /**
    * Who runs the calls. "caller": they end the completion, as with OpenAI. "host": the engine asks the host
-   * to run them (`host.call_tool`), tells the model the results and goes on until it answers without any.
-   * Default: "caller". Needs the capability `tools`.
+   * to run them (`host.call_tool`), tells the model the results and goes on until it answers without any;
+   * max_tokens and the like hold for each answer. Default: "caller". Needs the capability `tools`.
    */
   tool_execution?: ToolExecution;
   /**

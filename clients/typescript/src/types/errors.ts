@@ -12,6 +12,7 @@ export interface ErrorBody {
   data?: Record<string, unknown>;
 }
 
+/** What kind of error it is. */
 export type ErrorCode = OpenEnum<
   | "invalid_message"
   | "too_large"

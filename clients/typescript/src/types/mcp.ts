@@ -204,13 +204,13 @@ export interface McpServer {
   tools?: number;
 }
 
-/** What a server says of itself. */
+/** What a server says of itself, as MCP writes it. */
 export interface McpServerInfo {
   name: string;
   version: string;
   title?: string;
   description?: string;
-  website_url?: string;
+  websiteUrl?: string;
   icons?: McpIcon[];
 }
 

@@ -58,7 +58,7 @@ export interface InputImage {
   type: "input_image";
   /** An address, or the picture itself as a data: URL. */
   image_url?: string;
-  /** Default: "auto". */
+  /** null: auto. */
   detail?: ImageDetail;
 }
 
@@ -80,6 +80,7 @@ export interface InputMessage {
   content: InputMessageContent;
   id?: string;
   status?: ItemStatus;
+  phase?: MessagePhase;
 }
 
 /** Text, or parts. */
@@ -200,6 +201,9 @@ export interface McpToolExecutionError {
   content: unknown;
 }
 
+/** Whether a message of the model comes before its answer, or is it. */
+export type MessagePhase = OpenEnum<"commentary" | "final_answer">;
+
 /** Who said it. */
 export type MessageRole = OpenEnum<"user" | "assistant" | "system" | "developer">;
 
@@ -223,6 +227,7 @@ export interface OutputMessage {
   role: "assistant";
   status: ItemStatus;
   content: OutputContent[];
+  phase?: MessagePhase;
 }
 
 /** A refusal of the model. */
@@ -263,6 +268,7 @@ export interface StoredMessage {
   role: MessageRole;
   status: ItemStatus;
   content: AnyContent[];
+  phase?: MessagePhase;
 }
 
 /** A paragraph of a summary. */
