@@ -1,32 +1,20 @@
-/** Ends processes with all that they have started. */
+/** Ends a process with all that it has started. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 
-const alive = new Set<ChildProcess>();
-
-/** From now on the child ends with this program at the latest. */
-export function watchOver(child: ChildProcess): void {
-  if (alive.size === 0) process.on("exit", killAll);
-  alive.add(child);
-  child.once("exit", () => {
-    alive.delete(child);
-    if (alive.size === 0) process.off("exit", killAll);
-  });
+/** Kill a child that still runs, and all below it. */
+export function killTree(child: ChildProcess): void {
+  if (process.platform === "win32") killWindowsTree(child);
+  else killGroup(child);
 }
 
 /**
- * SIGKILL to the child's process group; on Windows taskkill for its tree.
- *
- * For a child that was started `detached`, and so leads its group. May be called when it has just exited:
- * the rest of its group keeps the number from being given to anybody else.
+ * Kill the process group of a child that was started `detached`, and so leads it; also right after the child's
+ * end: what is left of its group keeps the number from being given to anybody else. Windows has no groups.
  */
-export function killTree(child: ChildProcess): void {
-  if (child.pid === undefined) return;
-  if (process.platform === "win32") {
-    killWindowsTree(child, child.pid);
-    return;
-  }
+export function killGroup(child: ChildProcess): void {
+  if (child.pid === undefined || process.platform === "win32") return;
   try {
     process.kill(-child.pid, "SIGKILL");
   } catch (error) {
@@ -36,12 +24,9 @@ export function killTree(child: ChildProcess): void {
   }
 }
 
-function killWindowsTree(child: ChildProcess, pid: number): void {
+function killWindowsTree(child: ChildProcess): void {
+  if (child.pid === undefined) return;
   const taskkill = join(process.env["SystemRoot"] ?? "C:\\Windows", "System32", "taskkill.exe");
-  const killer = spawn(taskkill, ["/pid", String(pid), "/t", "/f"], { windowsHide: true, stdio: "ignore" });
-  killer.once("error", () => child.kill("SIGKILL"));
-}
-
-function killAll(): void {
-  for (const child of alive) killTree(child);
+  const args = ["/pid", String(child.pid), "/t", "/f"];
+  spawn(taskkill, args, { windowsHide: true, stdio: "ignore" }).once("error", () => child.kill("SIGKILL"));
 }

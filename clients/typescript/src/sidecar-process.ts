@@ -5,7 +5,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { type ProcessEnd, StartFailed } from "./errors.js";
 import { Latch } from "./latch.js";
 import { readLines } from "./lines.js";
-import { killTree, watchOver } from "./process-tree.js";
+import { killGroup, killTree } from "./process-tree.js";
 import { MAX_READY_LINE_BYTES } from "./wire/limits.js";
 
 /** Variables by name, as in `process.env`. */
@@ -44,7 +44,6 @@ export class SidecarProcess implements ProcessEnd {
   ) {
     this.#child = child;
     this.#onLog = onLog;
-    watchOver(child);
     child.once("exit", (code, signal) => this.#ended(code, signal));
     // A process that died at once is reported with how it ended, not as a broken pipe.
     for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.on("error", () => undefined);
@@ -122,7 +121,7 @@ export class SidecarProcess implements ProcessEnd {
   }
 
   #ended(code: number | null, signal: NodeJS.Signals | null): void {
-    killTree(this.#child);
+    killGroup(this.#child);
     this.exitCode = code;
     this.signal = signal;
     this.#child.stdin.destroy();

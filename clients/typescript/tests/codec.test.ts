@@ -194,7 +194,7 @@ test("any bytes are decoded or refused with a code", () => {
         expect(error).toBeInstanceOf(EngineError);
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: Number(process.env["FUZZ_RUNS"] ?? 2000) },
   );
 });
 
