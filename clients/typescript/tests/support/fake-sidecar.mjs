@@ -49,6 +49,8 @@ async function serve(behaviour) {
     else process.stdin.once("end", () => process.exit(0)).resume();
     if (behaviour === "flood_stderr") {
         for (let number = 0; number < 20_000; number += 1) process.stderr.write(`line ${number}\n`);
+        // Written, so that dying takes nothing of it along.
+        await new Promise((written) => process.stderr.write("", written));
     }
     const { publicKey, secretKey } = curveKeyPair();
     router.curveServer = true;
