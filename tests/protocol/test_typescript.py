@@ -1,18 +1,18 @@
 """The TypeScript that is written from the schema."""
 
-import sys
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
 
 from sidecar_generator.emit.typescript import CLIENT, emit
-from sidecar_generator.emit.typescript_text import WIDTH, camel, commented, imported, union
+from sidecar_generator.emit.typescript.text import WIDTH, camel, commented, imported, union
 from sidecar_generator.extract import Extractor, extract
 from sidecar_generator.schema import Method, Namespace, Schema, TaggedUnion, Variant
 from sidecar_protocol.base import Event, Params, Result, needs, open_enum
 
-THIS = sys.modules[__name__]
+ROOT = Path(__file__).parents[2]
 
 Mood = Annotated[str, open_enum("good", "bad")]
 """How it feels."""
@@ -150,6 +150,12 @@ def test_a_call_and_a_stream_for_each(files: dict[str, str]) -> None:
     assert '    return call(this.#caller, "things.look_at", {}, options);' in text
     assert "  lookAtStream(options?: StreamingOptions): Stream<Step | UnknownEvent, Thing> {" in text
     assert "  readonly things: Things = new Things(this);" in text
+
+
+def test_nothing_else_lies_among_the_generated_types() -> None:
+    generated = {path for path in emit(extract()) if "/types/" in path}
+    committed = {path.relative_to(ROOT).as_posix() for path in (ROOT / CLIENT / "types").iterdir()}
+    assert committed - generated == {f"{CLIENT}/types/open-enum.ts"}
 
 
 def test_lines_fit() -> None:

@@ -47,8 +47,6 @@ import type {
   McpResourceTemplateList,
   McpResourceTemplates,
   McpResources,
-  McpServer,
-  McpServerList,
   McpSetLogLevel,
   McpSubscribe,
   McpToolCallResult,
@@ -56,6 +54,7 @@ import type {
   McpTools,
   McpUnsubscribe,
 } from "./types/mcp.js";
+import type { McpServer, McpServerList } from "./types/mcp-servers.js";
 import type {
   ModelFacts,
   ModelList,

@@ -12,6 +12,7 @@ export type * from "./handshake.js";
 export type * from "./host.js";
 export type * from "./limits.js";
 export type * from "./mcp.js";
+export type * from "./mcp-servers.js";
 export type * from "./mcp-types.js";
 export type * from "./methods.js";
 export type * from "./models.js";

@@ -65,8 +65,6 @@ import type {
   McpResourceTemplateList,
   McpResourceTemplates,
   McpResources,
-  McpServer,
-  McpServerList,
   McpServers,
   McpSetLogLevel,
   McpSubscribe,
@@ -75,6 +73,7 @@ import type {
   McpTools,
   McpUnsubscribe,
 } from "./mcp.js";
+import type { McpServer, McpServerList } from "./mcp-servers.js";
 import type {
   ModelFacts,
   ModelList,

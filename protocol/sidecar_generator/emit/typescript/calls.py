@@ -1,6 +1,6 @@
 """namespaces.ts: a typed call for every method."""
 
-from sidecar_generator.emit.typescript_text import (
+from sidecar_generator.emit.typescript.text import (
     NOTE,
     WIDTH,
     Imports,

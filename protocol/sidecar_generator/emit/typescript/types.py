@@ -1,14 +1,10 @@
-"""The generated parts of the TypeScript client: the protocol's types, and which method has which."""
+"""types/*.ts: a file for each module of the protocol."""
 
-from collections.abc import Iterable
-
-from sidecar_generator.emit.typescript_calls import namespaces
-from sidecar_generator.emit.typescript_text import (
+from sidecar_generator.emit.typescript.text import (
     NOTE,
     WIDTH,
     Imports,
     commented,
-    file_name,
     joined,
     quoted,
     scalar,
@@ -18,7 +14,6 @@ from sidecar_generator.schema import (
     Enum,
     Field,
     KindUnion,
-    Method,
     Schema,
     StructType,
     TaggedUnion,
@@ -27,9 +22,6 @@ from sidecar_generator.schema import (
     reachable,
 )
 
-CLIENT = "clients/typescript/src"
-WRITTEN_BY_HAND = frozenset({"envelope"})
-"""Modules of types that no caller ever sees."""
 SENT_BY_HOSTS = ("Hello", "SpawnLine")
 """Messages outside of any method that a host writes."""
 NOT_IN_PARAMS = frozenset({"stream"})
@@ -44,22 +36,9 @@ _SCALARS = {
 }
 
 
-def emit(schema: Schema) -> dict[str, str]:
-    """A file of types for each module of the protocol, methods.ts and namespaces.ts."""
-    modules: dict[str, list[Type]] = {}
-    for kind in schema.types.values():
-        if kind.module not in WRITTEN_BY_HAND:
-            modules.setdefault(kind.module, []).append(kind)
-    types = _Types(schema)
-    return {
-        **{f"{CLIENT}/types/{file_name(name)}.ts": types.module(name, modules[name]) for name in modules},
-        f"{CLIENT}/types/index.ts": _index(modules),
-        f"{CLIENT}/types/methods.ts": _methods(schema),
-        f"{CLIENT}/namespaces.ts": namespaces(schema),
-    }
+class Types:
+    """Writes the types of one schema."""
 
-
-class _Types:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         results = [method.result for method in schema.methods]
@@ -154,49 +133,3 @@ def _type(ref: TypeRef, imports: Imports, *, nullable: bool = True) -> str:
         case _:
             written = _SCALARS[ref.kind]
     return f"{written} | null" if nullable and ref.nullable and written != "unknown" else written
-
-
-def _index(modules: Iterable[str]) -> str:
-    names = sorted([*(file_name(name) for name in modules), "methods", "open-enum"])
-    exports = "\n".join(f'export type * from "./{name}.js";' for name in names)
-    return joined(["/** The protocol's types. */", exports])
-
-
-def _methods(schema: Schema) -> str:
-    imports = Imports(schema, "methods")
-    methods = _map("Methods", "Methods by name.", [_entry(schema, item, imports) for item in schema.methods])
-    asked = [_entry(schema, item, imports) for item in schema.host_requests]
-    host_methods = _map("HostMethods", "What the engine may ask of a host, by name.", asked)
-    told = [f"  {quoted(item.name)}: {imports.type(item.params)};" for item in schema.notifications]
-    notifications = _map("Notifications", "Bodies of notifications, by name.", told)
-    return joined(
-        [f"/** {NOTE} */", *imports.blocks(), methods, host_methods, notifications, _events(schema)]
-    )
-
-
-def _map(name: str, doc: str, entries: list[str]) -> str:
-    return "\n".join([f"/** {doc} */", f"export interface {name} {{", *entries, "}"])
-
-
-def _entry(schema: Schema, method: Method, imports: Imports) -> str:
-    parts = [f"params: {imports.type(method.params)}", f"result: {imports.type(method.result)}"]
-    if method.events is not None:
-        parts.append(f"event: {imports.events(method.events)}")
-    line = f"  {quoted(method.name)}: {{ {'; '.join(parts)} }};"
-    if len(line) <= WIDTH:
-        return line
-    return "\n".join([f"  {quoted(method.name)}: {{", *(f"    {part};" for part in parts), "  };"])
-
-
-def _events(schema: Schema) -> str:
-    lines = ["/** The event types that this version knows, by method. */"]
-    lines.append("export const EVENT_TYPES: Readonly<Record<string, readonly string[]>> = {")
-    for method in schema.methods:
-        tags = [quoted(kind.tag or "") for kind in schema.event_types(method)]
-        if not tags:
-            continue
-        line = f"  {quoted(method.name)}: [{', '.join(tags)}],"
-        if len(line) > WIDTH:
-            line = "\n".join([f"  {quoted(method.name)}: [", *(f"    {tag}," for tag in tags), "  ],"])
-        lines.append(line)
-    return "\n".join([*lines, "};"])
