@@ -203,10 +203,6 @@ impl Error {
             ..Details::default()
         })
     }
-
-    pub(crate) fn start_failed(message: impl Into<String>) -> Self {
-        StartFailed::new(message).into()
-    }
 }
 
 impl StartFailed {
