@@ -68,7 +68,9 @@ impl Spawn {
 
     /// Adds arguments for the program.
     pub fn args(mut self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        self.program.arguments.extend(arguments.into_iter().map(Into::into));
+        self.program
+            .arguments
+            .extend(arguments.into_iter().map(Into::into));
         self
     }
 
@@ -207,7 +209,9 @@ macro_rules! common_settings {
                 F: Fn(P) -> A + Send + Sync + 'static,
                 A: Future<Output = Result<R, HandlerError>> + Send + 'static,
             {
-                self.terms.handlers.insert(method.into(), Handler::new(handler));
+                self.terms
+                    .handlers
+                    .insert(method.into(), Handler::new(handler));
                 self
             }
 

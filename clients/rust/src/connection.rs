@@ -114,11 +114,15 @@ async fn welcome(link: &mut Link) -> Result<Welcome, StartFailed> {
         let frames = match incoming {
             Incoming::Message(frames) => frames,
             Incoming::Ended(reason) => {
-                return Err(StartFailed::new(format!("no connection to the engine: {reason}")));
+                return Err(StartFailed::new(format!(
+                    "no connection to the engine: {reason}"
+                )));
             }
         };
         let unreadable = |error: Error| {
-            StartFailed::new(format!("the engine's answer to hello cannot be read: {error}"))
+            StartFailed::new(format!(
+                "the engine's answer to hello cannot be read: {error}"
+            ))
         };
         let (header, body) = open_message(&frames).map_err(unreadable)?;
         match header.k {
@@ -129,13 +133,18 @@ async fn welcome(link: &mut Link) -> Result<Welcome, StartFailed> {
                 let bye: Bye = codec::decode(body, &Limits::default()).map_err(unreadable)?;
                 return Err(StartFailed {
                     code: bye.code,
-                    ..StartFailed::new(format!("the engine refused the connection: {}", bye.message))
+                    ..StartFailed::new(format!(
+                        "the engine refused the connection: {}",
+                        bye.message
+                    ))
                 });
             }
             _ => {}
         }
     }
-    Err(StartFailed::new("no connection to the engine: it was closed"))
+    Err(StartFailed::new(
+        "no connection to the engine: it was closed",
+    ))
 }
 
 fn open_message(frames: &Frames) -> Result<(Header, &Bytes), Error> {
@@ -201,7 +210,11 @@ impl Actor {
         Ended {
             reason,
             said_bye: self.said_bye,
-            pending: self.requests.into_values().map(|pending| pending.order).collect(),
+            pending: self
+                .requests
+                .into_values()
+                .map(|pending| pending.order)
+                .collect(),
             unsent,
         }
     }
@@ -281,7 +294,11 @@ impl Actor {
             && !pending.cancelled
         {
             pending.cancelled = true;
-            send(&self.outbox, &Header::with_id(Kind::Cancel, id), &Nothing {});
+            send(
+                &self.outbox,
+                &Header::with_id(Kind::Cancel, id),
+                &Nothing {},
+            );
         }
     }
 
@@ -439,7 +456,9 @@ fn outcome(pending: &Pending, header: &Header, body: &Bytes) -> Outcome {
         )));
     }
     let unreadable = |error: Error| {
-        Error::invalid_message(format!("{method}: the engine's answer cannot be read: {error}"))
+        Error::invalid_message(format!(
+            "{method}: the engine's answer cannot be read: {error}"
+        ))
     };
     codec::check(body, &Limits::default()).map_err(unreadable)?;
     match header.k {

@@ -49,7 +49,12 @@ fn candidates(folder: &Path) -> Vec<(SystemTime, PathBuf)> {
     };
     entries
         .flatten()
-        .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "json"))
+        .filter(|entry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|ending| ending == "json")
+        })
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .collect()
 }
@@ -57,7 +62,9 @@ fn candidates(folder: &Path) -> Vec<(SystemTime, PathBuf)> {
 fn read(path: &Path) -> Result<ConnectionFile, StartFailed> {
     let shown = path.display();
     let unreadable = |error: std::io::Error| {
-        StartFailed::new(format!("the connection file {shown} cannot be read: {error}"))
+        StartFailed::new(format!(
+            "the connection file {shown} cannot be read: {error}"
+        ))
     };
     let file = File::open(path).map_err(unreadable)?;
     if !is_private(&file).map_err(unreadable)? {
@@ -66,7 +73,9 @@ fn read(path: &Path) -> Result<ConnectionFile, StartFailed> {
         )));
     }
     let mut content = Vec::new();
-    file.take(FILE_BYTES).read_to_end(&mut content).map_err(unreadable)?;
+    file.take(FILE_BYTES)
+        .read_to_end(&mut content)
+        .map_err(unreadable)?;
     serde_json::from_slice(&content)
         .map_err(|error| StartFailed::new(format!("{shown} is no connection file: {error}")))
 }
@@ -93,7 +102,8 @@ fn lives(pid: u32) -> bool {
     use nix::unistd::Pid;
 
     // 0 and what is negative would name groups.
-    i32::try_from(pid).is_ok_and(|pid| pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
+    i32::try_from(pid)
+        .is_ok_and(|pid| pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
 }
 
 /// Connecting tells.
@@ -104,7 +114,11 @@ fn lives(_: u32) -> bool {
 
 /// A folder of this user alone, as the sidecar chooses it.
 fn runtime_folder() -> Result<PathBuf, StartFailed> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let variable = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     let home = || {
         std::env::home_dir().ok_or_else(|| StartFailed::new("this user's home folder is not known"))
     };
@@ -112,13 +126,15 @@ fn runtime_folder() -> Result<PathBuf, StartFailed> {
         return Ok(home()?.join("Library/Caches/TemporaryItems/llm-sidecar"));
     }
     if cfg!(windows) {
-        let local = variable("LOCALAPPDATA").map_or_else(|| home().map(|home| home.join("AppData/Local")), Ok)?;
+        let local = variable("LOCALAPPDATA")
+            .map_or_else(|| home().map(|home| home.join("AppData/Local")), Ok)?;
         return Ok(local.join("Temp").join("llm-sidecar"));
     }
     if let Some(runtime) = variable("XDG_RUNTIME_DIR") {
         return Ok(runtime.join("llm-sidecar"));
     }
-    let cache = variable("XDG_CACHE_HOME").map_or_else(|| home().map(|home| home.join(".cache")), Ok)?;
+    let cache =
+        variable("XDG_CACHE_HOME").map_or_else(|| home().map(|home| home.join(".cache")), Ok)?;
     Ok(cache.join("llm-sidecar").join("run"))
 }
 

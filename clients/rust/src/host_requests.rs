@@ -40,7 +40,10 @@ impl Handler {
                     Err(error) => return Err(body("invalid_params", error.to_string())),
                 };
                 codec::encode(&result, &Limits::default()).map_err(|error| {
-                    body("internal", format!("the handler returned what cannot be sent: {error}"))
+                    body(
+                        "internal",
+                        format!("the handler returned what cannot be sent: {error}"),
+                    )
                 })
             })
         }))
@@ -118,7 +121,10 @@ impl HostRequests {
     /// Runs the handler of a request whose params were checked; without one it is refused.
     pub(crate) fn start(&mut self, id: u64, method: &str, params: Bytes) -> Result<(), ErrorBody> {
         let Some(handler) = self.handlers.get(method) else {
-            return Err(body("unsupported", format!("no handler for {method:?} here")));
+            return Err(body(
+                "unsupported",
+                format!("no handler for {method:?} here"),
+            ));
         };
         let handler = handler.clone();
         // The handler's own code runs on the task, where its panic is caught.

@@ -97,7 +97,9 @@ impl Models<'_> {
 
     /// Takes a model out of memory; its running requests end as cancelled.
     pub async fn unload(self, model: &str) -> Result<Done, Error> {
-        self.0.call("models.unload", &ModelsUnload::new(model)).await
+        self.0
+            .call("models.unload", &ModelsUnload::new(model))
+            .await
     }
 
     /// State of every model this process has loaded or tried to.

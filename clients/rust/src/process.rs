@@ -76,7 +76,16 @@ impl Process {
         let (to_stderr_ended, stderr_ended) = watch::channel(false);
         let (to_first_line, first_line) = oneshot::channel();
         let tail = Arc::new(Mutex::new(VecDeque::with_capacity(TAIL_LINES)));
-        tokio::spawn(keep(Group { child, reaped: false }, stdin, spawn_line, to_do, to_exit));
+        tokio::spawn(keep(
+            Group {
+                child,
+                reaped: false,
+            },
+            stdin,
+            spawn_line,
+            to_do,
+            to_exit,
+        ));
         if let Some(stdout) = stdout {
             tokio::spawn(read_stdout(stdout, to_first_line));
         }
@@ -233,7 +242,11 @@ fn command(program: &Program) -> CommandWrap {
         command
             .args(&program.arguments)
             .env_clear()
-            .envs(environment.into_iter().filter(|(name, _)| is_harmless(name)))
+            .envs(
+                environment
+                    .into_iter()
+                    .filter(|(name, _)| is_harmless(name)),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -289,7 +302,13 @@ mod tests {
 
     #[test]
     fn variables_that_change_what_is_loaded_are_left_out() {
-        for name in ["LD_PRELOAD", "DYLD_LIBRARY_PATH", "PYTHONPATH", "_PYI_ARCHIVE", "Pythonhome"] {
+        for name in [
+            "LD_PRELOAD",
+            "DYLD_LIBRARY_PATH",
+            "PYTHONPATH",
+            "_PYI_ARCHIVE",
+            "Pythonhome",
+        ] {
             assert!(!is_harmless(OsStr::new(name)), "{name}");
         }
         for name in ["PATH", "HOME", "LDFLAGS", "MY_PYTHON"] {
@@ -299,7 +318,11 @@ mod tests {
 
     #[tokio::test]
     async fn long_lines_come_in_pieces() {
-        let text = [vec![b'x'; LINE_BYTES as usize + 5], b"\r\nshort\n\xffend".to_vec()].concat();
+        let text = [
+            vec![b'x'; LINE_BYTES as usize + 5],
+            b"\r\nshort\n\xffend".to_vec(),
+        ]
+        .concat();
         let mut lines = Vec::new();
         read_lines(text.as_slice(), |line| lines.push(line.to_owned())).await;
         assert_eq!(lines.len(), 4);

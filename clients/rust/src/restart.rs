@@ -74,7 +74,8 @@ mod tests {
             within: Duration::from_secs(10),
         });
         let start = Instant::now();
-        let spend = |budget: &mut RestartBudget, second| budget.spend(start + Duration::from_secs(second));
+        let spend =
+            |budget: &mut RestartBudget, second| budget.spend(start + Duration::from_secs(second));
         assert!(spend(&mut budget, 0));
         assert!(spend(&mut budget, 5));
         assert!(!spend(&mut budget, 9));

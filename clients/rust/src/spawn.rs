@@ -67,7 +67,10 @@ pub(crate) async fn exited_too_early(process: &Process) -> Option<StartFailed> {
     Some(StartFailed {
         exit_status: status,
         stderr_tail: tail,
-        ..StartFailed::new(format!("the engine {} before it was ready{last}", describe(status)))
+        ..StartFailed::new(format!(
+            "the engine {} before it was ready{last}",
+            describe(status)
+        ))
     })
 }
 
@@ -107,7 +110,10 @@ async fn ready_door(line: &[u8], keys: KeyPair, process: &Process) -> Result<Doo
         return Err(StartFailed {
             code: refusal.error.code,
             data: refusal.error.data,
-            ..failed(format!("the engine refused to start: {}", refusal.error.message))
+            ..failed(format!(
+                "the engine refused to start: {}",
+                refusal.error.message
+            ))
         });
     }
     let ready: ReadyLine = serde_json::from_value(content).map_err(no_ready_line)?;

@@ -63,9 +63,7 @@ impl<E: DeserializeOwned, R: DeserializeOwned> EventStream<E, R> {
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<E, Error>>> {
         Poll::Ready(match &mut self.request {
-            Ok(request) => {
-                ready!(request.poll_event(context)).map(|event| codec::read(&event?))
-            }
+            Ok(request) => ready!(request.poll_event(context)).map(|event| codec::read(&event?)),
             Err(error) => error.take().map(Err),
         })
     }
@@ -117,6 +115,9 @@ impl<E: DeserializeOwned, R: DeserializeOwned> Stream for EventStream<E, R> {
 
 impl<E, R> fmt::Debug for EventStream<E, R> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("EventStream").field("request", &self.request).finish()
+        formatter
+            .debug_struct("EventStream")
+            .field("request", &self.request)
+            .finish()
     }
 }

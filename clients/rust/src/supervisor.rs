@@ -149,7 +149,9 @@ impl Desk {
         match &mut *state {
             State::Between(waiting) => waiting.extend(unsent),
             State::Up { .. } => *state = State::Between(unsent),
-            State::Over(lost) => unsent.into_iter().for_each(|order| order.fail(lost.for_request(false))),
+            State::Over(lost) => unsent
+                .into_iter()
+                .for_each(|order| order.fail(lost.for_request(false))),
         }
     }
 
@@ -358,7 +360,9 @@ impl Supervisor {
                 Ok(life) => {
                     self.desk.up(&life);
                     if let Some(process) = &life.process {
-                        self.terms.listeners.notice(Notice::Restarted { pid: process.pid });
+                        self.terms
+                            .listeners
+                            .notice(Notice::Restarted { pid: process.pid });
                     }
                     return Ok(life);
                 }

@@ -75,7 +75,10 @@ impl Tools {
                 let result = match running {
                     Ok(running) => running.await?,
                     Err(error) => {
-                        return Err(HandlerError::new("invalid_params", format!("arguments: {error}")));
+                        return Err(HandlerError::new(
+                            "invalid_params",
+                            format!("arguments: {error}"),
+                        ));
                     }
                 };
                 Ok(serde_json::to_value(result)?)

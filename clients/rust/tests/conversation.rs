@@ -40,13 +40,17 @@ async fn ids_rise_and_answers_find_their_request() {
     let (mut fake, engine) = pair().await;
     let first = spawn_encode(&engine, "a");
     let (first_id, header, params) = fake.request().await;
-    assert_eq!((&header["m"], &params), (&json!("tokens.encode"), &json!({"text": "a"})));
+    assert_eq!(
+        (&header["m"], &params),
+        (&json!("tokens.encode"), &json!({"text": "a"}))
+    );
     assert_eq!(header.get("credit"), None);
     let second = spawn_encode(&engine, "b");
     let (second_id, ..) = fake.request().await;
     assert!(first_id < second_id);
     for id in [second_id, first_id] {
-        fake.send_result(id, 0, json!({"token_ids": [id], "of_tomorrow": 1})).await;
+        fake.send_result(id, 0, json!({"token_ids": [id], "of_tomorrow": 1}))
+            .await;
     }
     assert_eq!(soon(first).await.unwrap().unwrap(), [first_id as i64]);
     assert_eq!(soon(second).await.unwrap().unwrap(), [second_id as i64]);
@@ -58,7 +62,8 @@ async fn errors_arrive_as_the_arm_of_their_code() {
     let call = spawn_encode(&engine, "a");
     let (id, ..) = fake.request().await;
     let body = json!({"code": "busy", "message": "full", "retryable": true, "data": {"retry_after_ms": 5}});
-    fake.send(json!({"k": "err", "id": id, "s": 0}), &body).await;
+    fake.send(json!({"k": "err", "id": id, "s": 0}), &body)
+        .await;
     let error = soon(call).await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Busy(_)));
     assert!(error.is_retryable());
@@ -68,7 +73,8 @@ async fn errors_arrive_as_the_arm_of_their_code() {
     let call = spawn_encode(&engine, "a");
     let (id, ..) = fake.request().await;
     let body = json!({"code": "of_tomorrow", "message": "new"});
-    fake.send(json!({"k": "err", "id": id, "s": 0}), &body).await;
+    fake.send(json!({"k": "err", "id": id, "s": 0}), &body)
+        .await;
     let error = soon(call).await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Other { .. }));
     assert_eq!(error.code(), "of_tomorrow");
@@ -81,11 +87,16 @@ async fn a_result_of_another_shape_or_unreadable_fails_its_request_alone() {
     let (shape_id, ..) = fake.request().await;
     let unreadable = spawn_encode(&engine, "b");
     let (unreadable_id, ..) = fake.request().await;
-    fake.send_result(shape_id, 0, json!({"token_ids": "none"})).await;
-    fake.send_frames(json!({"k": "res", "id": unreadable_id, "s": 0}), vec![0xc1]).await;
+    fake.send_result(shape_id, 0, json!({"token_ids": "none"}))
+        .await;
+    fake.send_frames(json!({"k": "res", "id": unreadable_id, "s": 0}), vec![0xc1])
+        .await;
     fake.send(json!({"k": "of_tomorrow"}), &json!({})).await;
     for call in [shape, unreadable] {
-        assert!(matches!(soon(call).await.unwrap(), Err(Error::InvalidMessage(_))));
+        assert!(matches!(
+            soon(call).await.unwrap(),
+            Err(Error::InvalidMessage(_))
+        ));
     }
     let other = spawn_encode(&engine, "c");
     let (id, ..) = fake.request().await;
@@ -112,12 +123,22 @@ async fn what_cannot_be_sent_never_leaves() {
     let opening = fake.connect().into_future();
     let (engine, ()) = tokio::join!(opening, fake.welcome());
     let engine = engine.unwrap();
-    let error = soon(spawn_encode(&engine, &"x".repeat(1001))).await.unwrap().unwrap_err();
+    let error = soon(spawn_encode(&engine, &"x".repeat(1001)))
+        .await
+        .unwrap()
+        .unwrap_err();
     assert!(matches!(error, Error::TooLarge(_)), "{error}");
-    let error = engine.chat().create(&say("hi").temperature(f64::NAN)).await.unwrap_err();
+    let error = engine
+        .chat()
+        .create(&say("hi").temperature(f64::NAN))
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::InvalidMessage(_)), "{error}");
     let mut stream = engine.chat().stream(&say("hi").temperature(f64::INFINITY));
-    assert!(matches!(stream.next().await, Some(Err(Error::InvalidMessage(_)))));
+    assert!(matches!(
+        stream.next().await,
+        Some(Err(Error::InvalidMessage(_)))
+    ));
     assert!(stream.next().await.is_none());
     fake.round_trip().await;
     assert_eq!(fake.count("req"), 0);
@@ -127,16 +148,24 @@ async fn what_cannot_be_sent_never_leaves() {
 async fn a_deadline_travels_as_time_to_live_and_gives_what_there_was() {
     let (mut fake, engine) = pair().await;
     let call = tokio::spawn(async move {
-        engine.with_deadline(Duration::from_millis(1500)).chat().create(&say("hi")).await
+        engine
+            .with_deadline(Duration::from_millis(1500))
+            .chat()
+            .create(&say("hi"))
+            .await
     });
     let (id, header, _) = fake.request().await;
     assert_eq!(header["ttl"], 1500);
     let body = json!({"code": "deadline_exceeded", "message": "slow", "data": {"partial": completion("so far")}});
-    fake.send(json!({"k": "err", "id": id, "s": 0}), &body).await;
+    fake.send(json!({"k": "err", "id": id, "s": 0}), &body)
+        .await;
     let error = soon(call).await.unwrap().unwrap_err();
     assert!(matches!(error, Error::DeadlineExceeded(_)));
     let partial: llm_sidecar_client::types::ChatCompletion = error.partial().unwrap();
-    assert_eq!(partial.choices[0].message.content.as_deref(), Some("so far"));
+    assert_eq!(
+        partial.choices[0].message.content.as_deref(),
+        Some("so far")
+    );
 }
 
 #[tokio::test]
@@ -146,10 +175,14 @@ async fn events_then_the_whole_result() {
     let (id, header, params) = fake.request().await;
     assert_eq!(header["credit"], 32);
     let messages = json!([{"role": "user", "content": "Hi"}]);
-    assert_eq!(params, json!({"messages": messages, "max_tokens": 5, "stream": true}));
+    assert_eq!(
+        params,
+        json!({"messages": messages, "max_tokens": 5, "stream": true})
+    );
     let of_tomorrow = json!({"type": "of_tomorrow", "x": 1});
     let queued = json!({"type": "queued", "position": 2});
-    fake.send_events(id, 0, &[queued, chunk("Hel"), of_tomorrow, chunk("lo")]).await;
+    fake.send_events(id, 0, &[queued, chunk("Hel"), of_tomorrow, chunk("lo")])
+        .await;
     fake.send_result(id, 4, completion("Hello")).await;
     let events: Vec<ChatEvent> = (&mut stream).collect::<Result<_, _>>().await.unwrap();
     assert!(matches!(&events[0], ChatEvent::Queued(queued) if queued.position == 2));
@@ -166,9 +199,13 @@ async fn the_error_that_ends_a_stream_comes_once_after_its_events() {
     let (id, ..) = fake.request().await;
     fake.send_events(id, 0, &[chunk("a")]).await;
     let body = json!({"code": "out_of_memory", "message": "full"});
-    fake.send(json!({"k": "err", "id": id, "s": 1}), &body).await;
+    fake.send(json!({"k": "err", "id": id, "s": 1}), &body)
+        .await;
     assert_eq!(soon(stream.next_text()).await.unwrap().unwrap(), "a");
-    assert!(matches!(soon(stream.next_text()).await, Some(Err(Error::OutOfMemory(_)))));
+    assert!(matches!(
+        soon(stream.next_text()).await,
+        Some(Err(Error::OutOfMemory(_)))
+    ));
     assert!(soon(stream.next_text()).await.is_none());
     assert!(matches!(stream.result().await, Err(Error::OutOfMemory(_))));
 }
@@ -194,7 +231,12 @@ async fn a_terminal_that_counts_more_events_is_an_error() {
     fake.send_events(id, 0, &[chunk("a")]).await;
     fake.send_result(id, 2, completion("a")).await;
     let error = soon(stream.result()).await.unwrap_err();
-    assert!(error.to_string().contains("2 events were sent, 1 have arrived"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("2 events were sent, 1 have arrived"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -203,7 +245,8 @@ async fn credit_is_given_back_as_events_are_read() {
     let mut stream = engine.with_credit(4).chat().stream(&say("Hi"));
     let (id, header, _) = fake.request().await;
     assert_eq!(header["credit"], 4);
-    fake.send_events(id, 0, &[chunk("a"), chunk("b"), chunk("c"), chunk("d")]).await;
+    fake.send_events(id, 0, &[chunk("a"), chunk("b"), chunk("c"), chunk("d")])
+        .await;
     soon(stream.next()).await.unwrap().unwrap();
     fake.round_trip().await;
     assert_eq!(fake.count("credit"), 0);
@@ -262,10 +305,15 @@ async fn a_cancelled_stream_ends_with_what_there_was() {
     fake.next(&["cancel"]).await;
     fake.send_events(id, 2, &[chunk("c")]).await;
     let body = json!({"code": "cancelled", "message": "so you wished", "data": {"partial": completion("ab")}});
-    fake.send(json!({"k": "err", "id": id, "s": 3}), &body).await;
+    fake.send(json!({"k": "err", "id": id, "s": 3}), &body)
+        .await;
     let error = soon(stream.next()).await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Cancelled(_)));
-    assert!(error.partial::<llm_sidecar_client::types::ChatCompletion>().is_some());
+    assert!(
+        error
+            .partial::<llm_sidecar_client::types::ChatCompletion>()
+            .is_some()
+    );
     assert!(soon(stream.next()).await.is_none());
     fake.round_trip().await;
     assert_eq!(fake.count("cancel"), 0);
@@ -299,7 +347,11 @@ async fn a_bye_fails_what_is_pending_and_answers_before_it_count() {
     let pending = spawn_encode(&engine, "b");
     fake.request().await;
     fake.send_result(id, 0, json!({"token_ids": [3]})).await;
-    fake.send(json!({"k": "bye"}), &json!({"code": "shutting_down", "message": "told to end"})).await;
+    fake.send(
+        json!({"k": "bye"}),
+        &json!({"code": "shutting_down", "message": "told to end"}),
+    )
+    .await;
     assert_eq!(soon(answered).await.unwrap().unwrap(), [3]);
     let error = soon(pending).await.unwrap().unwrap_err();
     assert!(error.to_string().contains("told to end"), "{error}");
@@ -313,7 +365,10 @@ async fn closing_says_bye_and_fails_what_is_pending() {
     soon(engine.close()).await;
     fake.next(&["bye"]).await;
     let error = soon(pending).await.unwrap().unwrap_err();
-    assert!(error.to_string().contains("closed by this program"), "{error}");
+    assert!(
+        error.to_string().contains("closed by this program"),
+        "{error}"
+    );
     assert!(matches!(engine.info().await, Err(Error::EngineLost(_))));
     soon(engine.close()).await;
 }
@@ -335,7 +390,11 @@ async fn a_bye_in_the_handshake_is_explained() {
     fake.answers_hello = false;
     let opening = tokio::spawn(fake.connect().into_future());
     fake.next(&["hello"]).await;
-    fake.send(json!({"k": "bye"}), &json!({"code": "conflict", "message": "another host"})).await;
+    fake.send(
+        json!({"k": "bye"}),
+        &json!({"code": "conflict", "message": "another host"}),
+    )
+    .await;
     let error = soon(opening).await.unwrap().unwrap_err();
     assert_eq!(error.code(), "conflict");
     assert!(error.to_string().contains("another host"), "{error}");
@@ -349,7 +408,12 @@ async fn an_engine_that_never_welcomes_is_given_up() {
     let opening = tokio::spawn(fake.connect().handshake_timeout(time).into_future());
     fake.next(&["hello"]).await;
     let error = soon(opening).await.unwrap().unwrap_err();
-    assert!(error.to_string().contains("did not answer hello within 200ms"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("did not answer hello within 200ms"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -373,7 +437,10 @@ async fn a_frozen_engine_is_reported_and_requests_stay_pending() {
     assert!(matches!(notice, Notice::Frozen(silent) if silent >= Duration::from_millis(200)));
     fake.send_result(id, 0, json!({"token_ids": []})).await;
     soon(call).await.unwrap().unwrap();
-    assert!(matches!(soon(notices.recv()).await.unwrap(), Notice::Thawed));
+    assert!(matches!(
+        soon(notices.recv()).await.unwrap(),
+        Notice::Thawed
+    ));
 }
 
 #[tokio::test]
@@ -385,7 +452,11 @@ async fn notifications_reach_the_listener() {
         })
     })
     .await;
-    fake.send(json!({"k": "ntf", "m": "models.changed"}), &json!({"model": "m"})).await;
+    fake.send(
+        json!({"k": "ntf", "m": "models.changed"}),
+        &json!({"model": "m"}),
+    )
+    .await;
     let notification = soon(names.recv()).await.unwrap();
     assert_eq!(notification.name, "models.changed");
     assert_eq!(notification.params, json!({"model": "m"}));

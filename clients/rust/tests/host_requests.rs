@@ -25,7 +25,9 @@ async fn answer(params: Value) -> Result<Value, HandlerError> {
         Some("refuse") => {
             Err(HandlerError::new("permission_denied", "not today").with_data("why", "holiday"))
         }
-        Some("fail") => Ok(json!(std::str::from_utf8(&[0xff])?)),
+        Some("fail") => Ok(json!(
+            params["do"].as_str().unwrap_or_default().parse::<i64>()?
+        )),
         Some("panic") => panic!("at the disco"),
         _ => std::future::pending().await,
     }
@@ -51,7 +53,8 @@ async fn pair() -> (FakeEngine, Engine) {
 }
 
 async fn ask(fake: &FakeEngine, id: u64, method: &str, params: Value) {
-    fake.send(json!({"k": "req", "id": id, "m": method}), &params).await;
+    fake.send(json!({"k": "req", "id": id, "m": method}), &params)
+        .await;
 }
 
 /// The answer to a request: its kind and its body.
@@ -65,11 +68,15 @@ async fn answered(fake: &mut FakeEngine, id: u64) -> (String, Value) {
 async fn results_and_errors_go_back() {
     let (mut fake, _engine) = pair().await;
     ask(&fake, 1, "host.elicit", json!({"do": "echo"})).await;
-    assert_eq!(answered(&mut fake, 1).await, ("res".into(), json!({"do": "echo"})));
+    assert_eq!(
+        answered(&mut fake, 1).await,
+        ("res".into(), json!({"do": "echo"}))
+    );
     ask(&fake, 2, "host.elicit", json!({"do": "refuse"})).await;
-    let refusal = json!({"code": "permission_denied", "message": "not today", "data": {"why": "holiday"}});
+    let refusal =
+        json!({"code": "permission_denied", "message": "not today", "data": {"why": "holiday"}});
     assert_eq!(answered(&mut fake, 2).await, ("err".into(), refusal));
-    for (id, params, said) in [(3, "fail", "invalid utf-8"), (4, "panic", "at the disco")] {
+    for (id, params, said) in [(3, "fail", "invalid digit"), (4, "panic", "at the disco")] {
         ask(&fake, id, "host.elicit", json!({"do": params})).await;
         let (kind, body) = answered(&mut fake, id).await;
         assert_eq!((kind.as_str(), &body["code"]), ("err", &json!("internal")));
@@ -77,7 +84,10 @@ async fn results_and_errors_go_back() {
     }
     ask(&fake, 5, "host.number", json!({})).await;
     let (_, body) = answered(&mut fake, 5).await;
-    assert!(body["message"].as_str().unwrap().contains("cannot be sent"), "{body}");
+    assert!(
+        body["message"].as_str().unwrap().contains("cannot be sent"),
+        "{body}"
+    );
     ask(&fake, 6, "host.of_tomorrow", json!({})).await;
     assert_eq!(answered(&mut fake, 6).await.1["code"], "unsupported");
 }
@@ -102,7 +112,8 @@ async fn the_engine_may_cancel_and_late_cancels_are_ignored() {
     fake.send(json!({"k": "cancel", "id": 1}), &json!({})).await;
     assert_eq!(answered(&mut fake, 1).await.1["code"], "cancelled");
     fake.send(json!({"k": "cancel", "id": 1}), &json!({})).await;
-    fake.send(json!({"k": "cancel", "id": 77}), &json!({})).await;
+    fake.send(json!({"k": "cancel", "id": 77}), &json!({}))
+        .await;
     fake.round_trip().await;
     assert_eq!(fake.count("res") + fake.count("err"), 0);
 }
@@ -133,10 +144,27 @@ async fn closing_drops_what_still_runs() {
 #[tokio::test]
 async fn tools_are_called_by_name_and_their_failures_go_back() {
     let (mut fake, _engine) = pair().await;
-    assert!(fake.hello["capabilities"].as_array().unwrap().contains(&json!("host.call_tool")));
-    ask(&fake, 1, "host.call_tool", json!({"name": "add", "arguments": {"a": 2, "b": 3}})).await;
+    assert!(
+        fake.hello["capabilities"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("host.call_tool"))
+    );
+    ask(
+        &fake,
+        1,
+        "host.call_tool",
+        json!({"name": "add", "arguments": {"a": 2, "b": 3}}),
+    )
+    .await;
     assert_eq!(answered(&mut fake, 1).await, ("res".into(), json!(5)));
-    ask(&fake, 2, "host.call_tool", json!({"name": "add", "arguments": {"a": "two"}})).await;
+    ask(
+        &fake,
+        2,
+        "host.call_tool",
+        json!({"name": "add", "arguments": {"a": "two"}}),
+    )
+    .await;
     assert_eq!(answered(&mut fake, 2).await.1["code"], "invalid_params");
     ask(&fake, 3, "host.call_tool", json!({"name": "multiply"})).await;
     assert_eq!(answered(&mut fake, 3).await.1["code"], "not_found");
@@ -148,7 +176,12 @@ async fn a_slow_handler_holds_up_nothing() {
     ask(&fake, 1, "host.elicit", json!({"do": "wait"})).await;
     let call = tokio::spawn(async move { engine.ping().await });
     let (id, ..) = fake.request().await;
-    fake.send_result(id, 0, json!({"phase": "idle", "step_age_ms": 1, "uptime_ms": 2})).await;
+    fake.send_result(
+        id,
+        0,
+        json!({"phase": "idle", "step_age_ms": 1, "uptime_ms": 2}),
+    )
+    .await;
     let pong = soon(call).await.unwrap().unwrap();
     assert_eq!((pong.phase.as_str(), pong.step_age_ms), ("idle", 1.0));
 }

@@ -6,7 +6,9 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use llm_sidecar_client::types::{ChatEvent, EngineLogsEvent, GenerateCreate, LogLevel, TokensCount, TokensDecode, TokensEncode};
+use llm_sidecar_client::types::{
+    ChatEvent, EngineLogsEvent, GenerateCreate, LogLevel, TokensCount, TokensDecode, TokensEncode,
+};
 use llm_sidecar_client::{Engine, Error, Notice, RestartPolicy};
 use serde_json::{Value, json};
 use support::{fake_sidecar, gone, runs, say, sidecar, soon, text_of, until};
@@ -29,14 +31,36 @@ async fn every_namespace_of_the_real_engine() {
     assert_eq!(engine.info().await.unwrap().app_id, "tests");
     let mut loading = engine.models().load_stream("default");
     assert!(soon(loading.next()).await.unwrap().is_ok());
-    assert_eq!(soon(loading.result()).await.unwrap().executor.as_deref(), Some("scripted"));
-    assert_eq!(engine.models().status().await.unwrap().models[0].name, "default");
-    let ids = engine.tokens().encode(&TokensEncode::new("ab")).await.unwrap().token_ids;
-    assert_eq!(engine.tokens().decode(&TokensDecode::new(ids)).await.unwrap().text, "ab");
+    assert_eq!(
+        soon(loading.result()).await.unwrap().executor.as_deref(),
+        Some("scripted")
+    );
+    assert_eq!(
+        engine.models().status().await.unwrap().models[0].name,
+        "default"
+    );
+    let ids = engine
+        .tokens()
+        .encode(&TokensEncode::new("ab"))
+        .await
+        .unwrap()
+        .token_ids;
+    assert_eq!(
+        engine
+            .tokens()
+            .decode(&TokensDecode::new(ids))
+            .await
+            .unwrap()
+            .text,
+        "ab"
+    );
     let count = TokensCount::default().messages(say("ab").messages);
     assert!(engine.tokens().count(&count).await.unwrap().count > 2);
     let prompt = GenerateCreate::new("abc").max_tokens(3);
-    assert_eq!(engine.generate().create(&prompt).await.unwrap().choices[0].text, "def");
+    assert_eq!(
+        engine.generate().create(&prompt).await.unwrap().choices[0].text,
+        "def"
+    );
     let mut stream = engine.generate().stream(&prompt);
     let mut text = String::new();
     while let Some(piece) = soon(stream.next_text()).await {
@@ -55,18 +79,33 @@ async fn every_namespace_of_the_real_engine() {
 #[tokio::test]
 async fn errors_of_the_real_engine() {
     let engine = soon(sidecar().into_future()).await.unwrap();
-    let error = engine.call::<_, Value>("engine.nonsense", &json!({})).await.unwrap_err();
+    let error = engine
+        .call::<_, Value>("engine.nonsense", &json!({}))
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::MethodNotFound(_)), "{error}");
-    let error = engine.call::<_, Value>("chat.create", &json!({"mesages": []})).await.unwrap_err();
+    let error = engine
+        .call::<_, Value>("chat.create", &json!({"mesages": []}))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("messages"), "{error}");
     let error = soon(engine.watch().result()).await.unwrap_err();
     assert!(matches!(error, Error::Unauthorized(_)), "{error}");
     engine.models().load("default").await.unwrap();
     let hurried = engine.with_deadline(Duration::from_secs(1));
-    let error = soon(hurried.chat().create(&say("slow 5 talk"))).await.unwrap_err();
+    let error = soon(hurried.chat().create(&say("slow 5 talk")))
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::DeadlineExceeded(_)), "{error}");
     let partial: llm_sidecar_client::types::ChatCompletion = error.partial().unwrap();
-    assert!(partial.choices[0].message.content.as_deref().unwrap().starts_with("la"));
+    assert!(
+        partial.choices[0]
+            .message
+            .content
+            .as_deref()
+            .unwrap()
+            .starts_with("la")
+    );
     soon(engine.close()).await;
 }
 
@@ -99,7 +138,10 @@ async fn logs_are_streamed_and_a_first_chat_tells_how_the_load_goes() {
     let mut stream = engine.chat().stream(&say("crash"));
     let first = soon(stream.next()).await.unwrap().unwrap();
     assert!(matches!(first, ChatEvent::Loading(_)), "{first:?}");
-    assert!(matches!(soon(stream.result()).await, Err(Error::Internal(_))));
+    assert!(matches!(
+        soon(stream.result()).await,
+        Err(Error::Internal(_))
+    ));
     let EngineLogsEvent::Log(record) = soon(logs.next()).await.unwrap().unwrap() else {
         panic!("no log record")
     };
@@ -113,17 +155,29 @@ async fn closing_lets_running_requests_finish() {
     engine.models().load("default").await.unwrap();
     let mut running = engine.chat().stream(&say("slow 5 count 20"));
     soon(running.next_text()).await.unwrap().unwrap();
-    let closing = { let engine = engine.clone(); tokio::spawn(async move { engine.close_after(Duration::from_secs(20)).await }) };
+    let closing = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.close_after(Duration::from_secs(20)).await })
+    };
     text_of(&mut running).await.unwrap();
-    assert!(soon(running.result()).await.unwrap().choices[0].finish_reason.is_some());
+    assert!(
+        soon(running.result()).await.unwrap().choices[0]
+            .finish_reason
+            .is_some()
+    );
     soon(closing).await.unwrap();
 }
 
 #[tokio::test]
 async fn wrong_options_are_explained() {
-    let error = soon(sidecar().option("thread", 1).into_future()).await.unwrap_err();
+    let error = soon(sidecar().option("thread", 1).into_future())
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), "invalid_params");
-    assert!(error.to_string().contains("did you mean 'threads'"), "{error}");
+    assert!(
+        error.to_string().contains("did you mean 'threads'"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -137,7 +191,8 @@ async fn dropping_the_last_handle_ends_the_process() {
 #[test]
 fn the_end_of_the_runtime_ends_the_process() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let engine = runtime.block_on(async { soon(fake_sidecar("deaf").into_future()).await.unwrap() });
+    let engine =
+        runtime.block_on(async { soon(fake_sidecar("deaf").into_future()).await.unwrap() });
     let pid = own_pid(&engine);
     drop(runtime);
     let patience = Instant::now();
@@ -149,7 +204,12 @@ fn the_end_of_the_runtime_ends_the_process() {
 
 #[tokio::test]
 async fn the_environment_is_scrubbed_and_no_key_leaves_in_it_or_in_arguments() {
-    let variables = [("LD_TEST", "x"), ("PYTHONTEST", "x"), ("_PYI_TEST", "x"), ("KEPT", "x")];
+    let variables = [
+        ("LD_TEST", "x"),
+        ("PYTHONTEST", "x"),
+        ("_PYI_TEST", "x"),
+        ("KEPT", "x"),
+    ];
     let spawn = fake_sidecar("").environment(variables);
     let engine = soon(spawn.into_future()).await.unwrap();
     let about: Value = soon(engine.call("engine.info", &json!({}))).await.unwrap();
@@ -170,27 +230,47 @@ async fn refusals_and_noise_are_explained() {
         ("exit", "start_failed", "before it was ready: it went wrong"),
         ("other_protocol", "unsupported_protocol", "same release"),
     ] {
-        let error = soon(fake_sidecar(behaviour).into_future()).await.unwrap_err();
+        let error = soon(fake_sidecar(behaviour).into_future())
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), code);
         assert!(error.to_string().contains(said), "{error}");
         if behaviour == "exit" {
-            let Error::StartFailed(failed) = error else { panic!("{error}") };
+            let Error::StartFailed(failed) = error else {
+                panic!("{error}")
+            };
             assert_eq!(failed.exit_status.unwrap().code(), Some(7));
             assert_eq!(failed.stderr_tail.last().unwrap(), "it went wrong");
         }
     }
-    let error = soon(Engine::spawn("/nowhere/missing", "tests").into_future()).await.unwrap_err();
+    let error = soon(Engine::spawn("/nowhere/missing", "tests").into_future())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("cannot be started"), "{error}");
 }
 
 #[tokio::test]
 async fn programs_that_say_nothing_are_given_up() {
     let time = Duration::from_millis(500);
-    let error = soon(fake_sidecar("silent").handshake_timeout(time).into_future()).await.unwrap_err();
-    assert!(error.to_string().contains("not ready within 500ms"), "{error}");
+    let error = soon(fake_sidecar("silent").handshake_timeout(time).into_future())
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("not ready within 500ms"),
+        "{error}"
+    );
     let time = Duration::from_secs(3);
-    let error = soon(fake_sidecar("no_hello").handshake_timeout(time).into_future()).await.unwrap_err();
-    assert!(error.to_string().contains("did not answer hello"), "{error}");
+    let error = soon(
+        fake_sidecar("no_hello")
+            .handshake_timeout(time)
+            .into_future(),
+    )
+    .await
+    .unwrap_err();
+    assert!(
+        error.to_string().contains("did not answer hello"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -218,13 +298,20 @@ async fn stderr_is_forwarded_and_its_end_kept() {
     let lost = crash(&engine).await;
     assert_eq!(lost.stderr_tail.len(), 200);
     assert_eq!(lost.stderr_tail.last().unwrap(), "line 19999");
-    assert_eq!(lines.lock().unwrap()[0], r#"{"level":"info","message":"hello from stderr"}"#);
+    assert_eq!(
+        lines.lock().unwrap()[0],
+        r#"{"level":"info","message":"hello from stderr"}"#
+    );
 }
 
 #[tokio::test]
 async fn its_children_end_with_it() {
-    let engine = soon(fake_sidecar("").restart(RestartPolicy::NEVER).into_future()).await.unwrap();
-    let answer: Value = soon(engine.call("test.spawn_child", &json!({}))).await.unwrap();
+    let engine = soon(fake_sidecar("").restart(RestartPolicy::NEVER).into_future())
+        .await
+        .unwrap();
+    let answer: Value = soon(engine.call("test.spawn_child", &json!({})))
+        .await
+        .unwrap();
     crash(&engine).await;
     gone(answer["pid"].as_u64().unwrap() as u32).await;
 }
@@ -240,18 +327,26 @@ async fn after_a_crash_later_requests_meet_a_new_process() {
     let lost = crash(&engine).await;
     assert!(lost.may_have_executed);
     assert!(lost.message.contains("SIGKILL"), "{}", lost.message);
-    assert!(matches!(soon(pending.result()).await, Err(Error::EngineLost(lost)) if lost.may_have_executed));
+    assert!(
+        matches!(soon(pending.result()).await, Err(Error::EngineLost(lost)) if lost.may_have_executed)
+    );
     let about: Value = soon(engine.call("engine.info", &json!({}))).await.unwrap();
     assert_eq!(about["pid"], own_pid(&engine));
     assert_ne!(about["pid"], first);
     until(|| notices.lock().unwrap().len() == 2).await;
     let notices = notices.lock().unwrap();
-    assert!(matches!(notices[..], [Notice::Crashed(_), Notice::Restarted { .. }]), "{notices:?}");
+    assert!(
+        matches!(notices[..], [Notice::Crashed(_), Notice::Restarted { .. }]),
+        "{notices:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_crash_loop_ends_in_a_clear_stop() {
-    let policy = RestartPolicy { max_restarts: 2, within: Duration::from_secs(600) };
+    let policy = RestartPolicy {
+        max_restarts: 2,
+        within: Duration::from_secs(600),
+    };
     let (to_notices, mut notices) = mpsc::unbounded_channel();
     let spawn = fake_sidecar("").restart(policy).on_notice(move |notice| {
         let _ = to_notices.send(notice);
@@ -261,7 +356,12 @@ async fn a_crash_loop_ends_in_a_clear_stop() {
         crash(&engine).await;
     }
     let error = soon(engine.info()).await.unwrap_err();
-    assert!(error.to_string().contains("after 2 restarts within 600s it is not started again"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("after 2 restarts within 600s it is not started again"),
+        "{error}"
+    );
     let mut restarts = 0;
     loop {
         match soon(notices.recv()).await.unwrap() {
@@ -283,12 +383,18 @@ async fn closing_ends_one_that_does_not_want_to_and_aborting_is_immediate() {
 
     let engine = soon(fake_sidecar("deaf").into_future()).await.unwrap();
     let pid = own_pid(&engine);
-    let call = { let engine = engine.clone(); tokio::spawn(async move { engine.call::<_, Value>("test.wait", &json!({})).await }) };
+    let call = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.call::<_, Value>("test.wait", &json!({})).await })
+    };
     let began = Instant::now();
     soon(engine.abort()).await;
     assert!(began.elapsed() < Duration::from_secs(1));
     assert!(!runs(pid));
-    assert!(matches!(soon(call).await.unwrap(), Err(Error::EngineLost(_))));
+    assert!(matches!(
+        soon(call).await.unwrap(),
+        Err(Error::EngineLost(_))
+    ));
 }
 
 #[tokio::test]
@@ -298,7 +404,10 @@ async fn an_engine_told_to_end_is_not_started_again() {
     let spawn = fake_sidecar("").on_notice(move |notice| sink.lock().unwrap().push(notice));
     let engine = soon(spawn.into_future()).await.unwrap();
     soon(engine.shutdown(Duration::ZERO)).await.unwrap();
-    assert!(matches!(soon(engine.info()).await, Err(Error::EngineLost(_))));
+    assert!(matches!(
+        soon(engine.info()).await,
+        Err(Error::EngineLost(_))
+    ));
     assert!(notices.lock().unwrap().is_empty());
 }
 
@@ -311,9 +420,15 @@ async fn closing_while_it_is_started_again() {
     let pid = own_pid(&engine);
     crash(&engine).await;
     soon(crashed.notified()).await;
-    let waiting = { let engine = engine.clone(); tokio::spawn(async move { engine.info().await }) };
+    let waiting = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.info().await })
+    };
     tokio::task::yield_now().await;
     soon(engine.close()).await;
     assert!(!runs(pid));
-    assert!(matches!(soon(waiting).await.unwrap(), Err(Error::EngineLost(_))));
+    assert!(matches!(
+        soon(waiting).await.unwrap(),
+        Err(Error::EngineLost(_))
+    ));
 }

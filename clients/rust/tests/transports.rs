@@ -15,8 +15,15 @@ async fn spawn(transport: impl Transport) -> Engine {
 
 async fn chats(transport: impl Transport) {
     let engine = spawn(transport).await;
-    let completion = engine.chat().create(&say("count 5")).await.expect("an answer");
-    assert_eq!(completion.choices[0].message.content.as_deref(), Some("1 2 3 4 5"));
+    let completion = engine
+        .chat()
+        .create(&say("count 5"))
+        .await
+        .expect("an answer");
+    assert_eq!(
+        completion.choices[0].message.content.as_deref(),
+        Some("1 2 3 4 5")
+    );
     let mut stream = engine.chat().stream(&say("count 5"));
     assert_eq!(text_of(&mut stream).await.expect("a stream"), "1 2 3 4 5");
     let usage: Usage = stream.result().await.expect("a result").usage;
@@ -32,7 +39,12 @@ async fn carries_large_messages(transport: impl Transport) {
     let text = "x".repeat(100_000);
     let encoded = soon(engine.tokens().encode(&TokensEncode::new(text.clone()))).await;
     assert_eq!(encoded.expect("tokens").token_ids.len(), text.len());
-    let error = soon(engine.tokens().encode(&TokensEncode::new("x".repeat(17 << 20)))).await;
+    let error = soon(
+        engine
+            .tokens()
+            .encode(&TokensEncode::new("x".repeat(17 << 20))),
+    )
+    .await;
     assert!(matches!(error, Err(Error::TooLarge(_))));
     engine.close().await;
 }
@@ -43,10 +55,15 @@ async fn carries_many_streams(transport: impl Transport) {
         .map(|number| {
             let engine = engine.with_credit(3);
             tokio::spawn(async move {
-                let mut stream = engine.chat().stream(&say(&format!("count {}", number % 40 + 1)));
+                let mut stream = engine
+                    .chat()
+                    .stream(&say(&format!("count {}", number % 40 + 1)));
                 let text = text_of(&mut stream).await.expect("a stream");
                 let whole = stream.result().await.expect("a result");
-                assert_eq!(whole.choices[0].message.content.as_deref(), Some(text.as_str()));
+                assert_eq!(
+                    whole.choices[0].message.content.as_deref(),
+                    Some(text.as_str())
+                );
                 text.split(' ').count()
             })
         })
@@ -60,7 +77,10 @@ async fn carries_many_streams(transport: impl Transport) {
 async fn tells_a_loss_within_a_second(transport: impl Transport) {
     let engine = spawn(transport).await;
     let mut stream = engine.chat().stream(&say("slow 5 talk"));
-    soon(stream.next_text()).await.expect("text").expect("no error");
+    soon(stream.next_text())
+        .await
+        .expect("text")
+        .expect("no error");
     let pid = engine.pid().expect("it runs").expect("our own");
     kill(pid);
     let killed = Instant::now();
@@ -72,8 +92,14 @@ async fn tells_a_loss_within_a_second(transport: impl Transport) {
             None => panic!("the stream ended as if nothing had happened"),
         }
     };
-    assert!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
-    let Error::EngineLost(lost) = error else { panic!("{error}") };
+    assert!(
+        killed.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        killed.elapsed()
+    );
+    let Error::EngineLost(lost) = error else {
+        panic!("{error}")
+    };
     assert!(lost.may_have_executed);
     assert!(lost.exit_status.is_some_and(|status| !status.success()));
     let later = engine.info().await;
@@ -92,13 +118,17 @@ async fn loses_no_answer_before_the_end(transport: impl Transport + Copy) {
         for answer in answers {
             answer.await.expect("no panic").expect("an answer");
         }
-        soon(engine.shutdown(Duration::ZERO)).await.expect("the answer to shutdown");
+        soon(engine.shutdown(Duration::ZERO))
+            .await
+            .expect("the answer to shutdown");
         soon(engine.close()).await;
     }
 }
 
 fn kill(pid: u32) {
-    let killed = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+    let killed = std::process::Command::new("kill")
+        .args(["-KILL", &pid.to_string()])
+        .status();
     assert!(killed.expect("a kill command").success());
 }
 

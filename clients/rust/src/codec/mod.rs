@@ -62,8 +62,19 @@ pub(crate) fn decode_header(data: &[u8]) -> Result<Header, Error> {
         ..Limits::default()
     };
     let header: Header = decode(data, &limits)?;
-    let numbers = [header.id, header.s, header.p, header.ttl, header.credit, header.n];
-    match numbers.into_iter().flatten().find(|number| *number > MAX_ID) {
+    let numbers = [
+        header.id,
+        header.s,
+        header.p,
+        header.ttl,
+        header.credit,
+        header.n,
+    ];
+    match numbers
+        .into_iter()
+        .flatten()
+        .find(|number| *number > MAX_ID)
+    {
         None => Ok(header),
         Some(number) => Err(Error::invalid_message(format!(
             "header: {number} is above 2^53 - 1"

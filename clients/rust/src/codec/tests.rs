@@ -43,7 +43,10 @@ fn bytes_of(hex: &str) -> Vec<u8> {
 
 /// The vectors that every language reads; only a working tree has them.
 fn vectors() -> Option<Vectors> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../protocol/fixtures/codec.json");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../protocol/fixtures/codec.json"
+    );
     let text = std::fs::read_to_string(path).ok()?;
     Some(serde_json::from_str(&text).expect("the vectors' form"))
 }
@@ -64,7 +67,8 @@ fn depth_of(value: &Value) -> usize {
 #[test]
 fn frames_that_every_language_accepts() {
     for case in vectors().iter().flat_map(|vectors| &vectors.accept) {
-        let value = plain_of(&case.frame()).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        let value =
+            plain_of(&case.frame()).unwrap_or_else(|error| panic!("{}: {error}", case.name));
         if let Some(depth) = case.value_depth {
             assert_eq!(depth_of(&value), depth, "{}", case.name);
             continue;
@@ -92,9 +96,15 @@ fn what_would_be_refused_is_not_sent() {
         elements: 10,
         ..Limits::default()
     };
-    assert_eq!(encode(&"x".repeat(200), &limits).unwrap_err().code(), "too_large");
+    assert_eq!(
+        encode(&"x".repeat(200), &limits).unwrap_err().code(),
+        "too_large"
+    );
     assert_eq!(encode(&[0; 11], &limits).unwrap_err().code(), "too_large");
-    assert_eq!(encode(&f64::NAN, &limits).unwrap_err().code(), "invalid_message");
+    assert_eq!(
+        encode(&f64::NAN, &limits).unwrap_err().code(),
+        "invalid_message"
+    );
     let deep = (0..64).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
     assert!(encode(&deep, &limits).is_err());
 }
@@ -106,7 +116,10 @@ fn headers_leave_out_what_they_do_not_have() {
         ..Header::with_id(Kind::Request, 1)
     };
     let data = encode_header(&header);
-    assert_eq!(data, bytes_of("83a16ba3726571a2696401a16dab656e67696e652e70696e67"));
+    assert_eq!(
+        data,
+        bytes_of("83a16ba3726571a2696401a16dab656e67696e652e70696e67")
+    );
     assert_eq!(decode_header(&data).unwrap(), header);
 }
 
@@ -118,19 +131,47 @@ fn headers_are_bounded() {
         m: Some("x".repeat(5000)),
         ..Header::new(Kind::Request)
     };
-    assert_eq!(decode_header(&encode_header(&long)).unwrap_err().code(), "too_large");
+    assert_eq!(
+        decode_header(&encode_header(&long)).unwrap_err().code(),
+        "too_large"
+    );
 }
 
 #[test]
 fn events_are_found_where_they_lie() {
-    let body = encode(&serde_json::json!([[7, 0, {"a": 1}], [300, 70_000, null]]), &Limits::default()).unwrap();
+    let body = encode(
+        &serde_json::json!([[7, 0, {"a": 1}], [300, 70_000, null]]),
+        &Limits::default(),
+    )
+    .unwrap();
     let entries = scan_events(&body, &Limits::default()).unwrap();
     let found: Vec<_> = entries
         .iter()
-        .map(|entry| (entry.request_id, entry.sequence, body[entry.event.clone()].to_vec()))
+        .map(|entry| {
+            (
+                entry.request_id,
+                entry.sequence,
+                body[entry.event.clone()].to_vec(),
+            )
+        })
         .collect();
-    assert_eq!(found, [(7, 0, bytes_of("81a16101")), (300, 70_000, bytes_of("c0"))]);
-    for broken in ["92", "9192", "919300", "9193ff00c0", "9194000000c0", "9193a10000c0", "91930000c0c0", "c0"] {
-        assert!(scan_events(&bytes_of(broken), &Limits::default()).is_err(), "{broken}");
+    assert_eq!(
+        found,
+        [(7, 0, bytes_of("81a16101")), (300, 70_000, bytes_of("c0"))]
+    );
+    for broken in [
+        "92",
+        "9192",
+        "919300",
+        "9193ff00c0",
+        "9194000000c0",
+        "9193a10000c0",
+        "91930000c0c0",
+        "c0",
+    ] {
+        assert!(
+            scan_events(&bytes_of(broken), &Limits::default()).is_err(),
+            "{broken}"
+        );
     }
 }

@@ -22,7 +22,12 @@ fn write(folder: &TempDir, name: &str, pid: u32, age: u64, mode: u32) -> PathBuf
     std::fs::write(&path, serde_json::to_vec(&file).unwrap()).unwrap();
     std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
     let modified = SystemTime::now() - Duration::from_secs(age);
-    File::options().append(true).open(&path).unwrap().set_modified(modified).unwrap();
+    File::options()
+        .append(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(modified)
+        .unwrap();
     path
 }
 
@@ -39,7 +44,13 @@ fn the_newest_whose_process_lives() {
     write(&folder, "newer", std::process::id(), 50, 0o600);
     write(&folder, "dead", dead_pid(), 0, 0o600);
     std::fs::write(folder.path().join("noise.json"), "{").unwrap();
-    assert_eq!(newest(folder.path()).map_err(|failed| failed.message).unwrap().boot_id, "newer");
+    assert_eq!(
+        newest(folder.path())
+            .map_err(|failed| failed.message)
+            .unwrap()
+            .boot_id,
+        "newer"
+    );
 }
 
 #[test]
@@ -47,7 +58,9 @@ fn none_is_explained() {
     let folder = TempDir::new().unwrap();
     write(&folder, "dead", dead_pid(), 0, 0o600);
     for path in [folder.path().to_owned(), folder.path().join("missing")] {
-        let Err(failed) = newest(&path) else { panic!("there is none") };
+        let Err(failed) = newest(&path) else {
+            panic!("there is none")
+        };
         assert_eq!(failed.code, "not_found");
         assert!(failed.message.contains("sidecar --socket"));
     }
@@ -68,9 +81,19 @@ fn a_named_file_and_its_secret() {
 fn a_file_open_to_others_or_that_is_none_is_not_used() {
     let folder = TempDir::new().unwrap();
     let open = write(&folder, "open", std::process::id(), 0, 0o644);
-    assert!(find_door(Some(&open)).unwrap_err().message.contains("open to other users"));
+    assert!(
+        find_door(Some(&open))
+            .unwrap_err()
+            .message
+            .contains("open to other users")
+    );
     assert!(newest(folder.path()).is_err());
     let none = write(&folder, "none", 1, 0, 0o600);
     std::fs::write(&none, "[]").unwrap();
-    assert!(find_door(Some(&none)).unwrap_err().message.contains("no connection file"));
+    assert!(
+        find_door(Some(&none))
+            .unwrap_err()
+            .message
+            .contains("no connection file")
+    );
 }

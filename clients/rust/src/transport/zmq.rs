@@ -88,7 +88,9 @@ impl Sockets {
         let open = || -> zmq::Result<(Self, Socket)> {
             let dealer = context.socket(zmq::DEALER)?;
             configure(&dealer, liveness)?;
-            let events = ENDINGS.iter().fold(0, |all, (event, _)| all | i32::from(*event));
+            let events = ENDINGS
+                .iter()
+                .fold(0, |all, (event, _)| all | i32::from(*event));
             dealer.monitor(&format!("inproc://monitor-{number}"), events)?;
             let monitor = context.socket(zmq::PAIR)?;
             monitor.connect(&format!("inproc://monitor-{number}"))?;
@@ -106,7 +108,8 @@ impl Sockets {
         };
         let key = |text: &str| zmq::z85_decode(text).map_err(|_| format!("{text:?} is no z85 key"));
         let (server, public) = (key(&door.server_key)?, key(&door.keys.public)?);
-        let secret = zmq::z85_decode(&door.keys.secret).map_err(|_| "the secret key is no z85 key")?;
+        let secret =
+            zmq::z85_decode(&door.keys.secret).map_err(|_| "the secret key is no z85 key")?;
         if door.endpoint.contains('\0') {
             return Err("an address holds no NUL".into());
         }
@@ -125,7 +128,11 @@ impl Sockets {
     fn carry(self, outgoing: &thread_mpsc::Receiver<Frames>, incoming: &mpsc::Sender<Incoming>) {
         let mut unsent: Option<Frames> = None;
         loop {
-            let wanted = if unsent.is_some() { POLLIN | POLLOUT } else { POLLIN };
+            let wanted = if unsent.is_some() {
+                POLLIN | POLLOUT
+            } else {
+                POLLIN
+            };
             let mut items = [
                 self.dealer.as_poll_item(wanted),
                 self.monitor.as_poll_item(POLLIN),

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::macros::{open_enum, tagged_union};
 use super::JsonObject;
+use super::macros::{open_enum, tagged_union};
 
 open_enum! {
     /// How much is logged.
@@ -176,9 +176,7 @@ pub struct EngineSetLogLevel {
 impl EngineSetLogLevel {
     /// Params with what must be given.
     pub fn new(level: LogLevel) -> Self {
-        Self {
-            level,
-        }
+        Self { level }
     }
 }
 
@@ -192,9 +190,7 @@ pub struct EngineLogs {
 impl EngineLogs {
     /// Params with what must be given.
     pub fn new(level: LogLevel) -> Self {
-        Self {
-            level,
-        }
+        Self { level }
     }
 }
 
@@ -208,9 +204,7 @@ pub struct EngineShutdown {
 impl EngineShutdown {
     /// Params with what must be given.
     pub fn new(grace_ms: i64) -> Self {
-        Self {
-            grace_ms,
-        }
+        Self { grace_ms }
     }
 }
 

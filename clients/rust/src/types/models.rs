@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::macros::{open_enum, tagged_union};
 use super::LoadingEvent;
+use super::macros::{open_enum, tagged_union};
 
 open_enum! {
     /// What a model in memory is doing.

@@ -81,12 +81,17 @@ impl FakeEngine {
     /// The next message of one of these kinds; others wait.
     pub async fn next(&mut self, kinds: &[&str]) -> (Value, Value) {
         loop {
-            let found = self.waiting.iter().position(|(header, _)| is_one_of(header, kinds));
+            let found = self
+                .waiting
+                .iter()
+                .position(|(header, _)| is_one_of(header, kinds));
             if let Some(message) = found.and_then(|index| self.waiting.remove(index)) {
                 return message;
             }
             let (peer, message) = soon(self.socket.recv_from()).await.expect("a message");
-            let parts: Vec<Bytes> = (0..message.len()).filter_map(|index| message.part_bytes(index)).collect();
+            let parts: Vec<Bytes> = (0..message.len())
+                .filter_map(|index| message.part_bytes(index))
+                .collect();
             let header: Value = rmp_serde::from_slice(&parts[0]).expect("a header");
             let body: Value = rmp_serde::from_slice(&parts[1]).expect("a body");
             if header["k"] == "hello" {
@@ -115,17 +120,23 @@ impl FakeEngine {
         let header = rmp_serde::to_vec_named(&header).expect("a header");
         let peer = self.peer.as_ref().expect("a client");
         let message = Message::multipart([Bytes::from(header), Bytes::from(body)]);
-        self.socket.send_to(peer, message).await.expect("a client that is there");
+        self.socket
+            .send_to(peer, message)
+            .await
+            .expect("a client that is there");
     }
 
     pub async fn send_events(&self, id: u64, start: u64, events: &[Value]) {
-        let entries: Vec<Value> =
-            (start..).zip(events).map(|(sequence, event)| json!([id, sequence, event])).collect();
+        let entries: Vec<Value> = (start..)
+            .zip(events)
+            .map(|(sequence, event)| json!([id, sequence, event]))
+            .collect();
         self.send(json!({"k": "evts"}), &entries).await;
     }
 
     pub async fn send_result(&self, id: u64, events: u64, result: Value) {
-        self.send(json!({"k": "res", "id": id, "s": events}), &result).await;
+        self.send(json!({"k": "res", "id": id, "s": events}), &result)
+            .await;
     }
 
     /// Waits until the client has handled all that was sent to it before; what it said meanwhile waits.
@@ -136,7 +147,10 @@ impl FakeEngine {
 
     /// Messages of this kind that are there and were not taken.
     pub fn count(&self, kind: &str) -> usize {
-        self.waiting.iter().filter(|(header, _)| header["k"] == kind).count()
+        self.waiting
+            .iter()
+            .filter(|(header, _)| header["k"] == kind)
+            .count()
     }
 }
 

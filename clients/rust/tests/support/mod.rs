@@ -17,20 +17,34 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The project's folder.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("clients/rust").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("clients/rust")
+        .to_owned()
 }
 
 /// The Python that has the sidecar's dependencies: that of `SIDECAR_PYTHON`, else the project's own.
 pub fn python() -> PathBuf {
-    let own = if cfg!(windows) { ".venv/Scripts/python.exe" } else { ".venv/bin/python" };
+    let own = if cfg!(windows) {
+        ".venv/Scripts/python.exe"
+    } else {
+        ".venv/bin/python"
+    };
     std::env::var_os("SIDECAR_PYTHON").map_or_else(|| root().join(own), PathBuf::from)
 }
 
 /// Runs a module of this working tree.
 pub fn python_module(module: &str, app_id: &str) -> Spawn {
     let root = root();
-    let folders = [root.clone(), root.join("protocol"), root.join("clients/python")];
-    let script = format!("import sys, runpy; sys.path[:0] = {folders:?}; runpy.run_module({module:?}, run_name='__main__')");
+    let folders = [
+        root.clone(),
+        root.join("protocol"),
+        root.join("clients/python"),
+    ];
+    let script = format!(
+        "import sys, runpy; sys.path[:0] = {folders:?}; runpy.run_module({module:?}, run_name='__main__')"
+    );
     Engine::spawn(python(), app_id).args(["-P", "-c", &script])
 }
 
@@ -50,7 +64,9 @@ pub fn say(text: &str) -> ChatCreate {
 
 /// What comes within the deadline.
 pub async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, future).await.expect("it comes within the deadline")
+    tokio::time::timeout(DEADLINE, future)
+        .await
+        .expect("it comes within the deadline")
 }
 
 /// Waits until a condition holds, which some other task or process brings about.
@@ -76,9 +92,7 @@ pub async fn gone(pid: u32) {
 }
 
 /// The whole text of a stream, and its end.
-pub async fn text_of(
-    stream: &mut llm_sidecar_client::ChatStream,
-) -> Result<String, Error> {
+pub async fn text_of(stream: &mut llm_sidecar_client::ChatStream) -> Result<String, Error> {
     let mut whole = String::new();
     while let Some(text) = soon(stream.next_text()).await {
         whole += &text?;
