@@ -14,15 +14,16 @@ use serde_json::Value;
 use crate::connection::Terms;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::host_requests::{Handler, HandlerError};
+use crate::from_engine::Notification;
+use crate::host_requests::{Handler, HandlerError, HostRequest};
 use crate::liveness::Liveness;
-use crate::notice::{Listeners, Notice, Notification};
+use crate::notice::{Listeners, Notice};
 use crate::process::Program;
 use crate::restart::RestartPolicy;
 use crate::supervisor::{Source, supervise};
 use crate::tools::Tools;
 use crate::transport::{Transport, default_transport};
-use crate::types::JsonObject;
+use crate::types::{HostCallTool, JsonObject};
 
 type Opening = Pin<Box<dyn Future<Output = Result<Engine, Error>> + Send>>;
 
@@ -199,27 +200,43 @@ macro_rules! common_settings {
                 self
             }
 
-            /// Answers a kind of request of the engine, such as `host.elicit`.
+            /// Answers a kind of request of the engine, which is told by what the handler takes.
             ///
             /// Handlers run side by side; one that the engine cancels is dropped where it waits.
-            pub fn on_request<P, R, F, A>(mut self, method: impl Into<String>, handler: F) -> Self
+            ///
+            /// ```no_run
+            /// # use llm_sidecar_client::{Engine, types::{HostOpenUrl, UrlOpened}};
+            /// # fn open(url: &str) -> bool { true }
+            /// let spawn = Engine::spawn("resources/sidecar/sidecar", "my-app")
+            ///     .on_request(|request: HostOpenUrl| async move {
+            ///         Ok(UrlOpened::new(open(&request.url)))
+            ///     });
+            /// ```
+            pub fn on_request<P, F, A>(self, handler: F) -> Self
+            where
+                P: HostRequest,
+                F: Fn(P) -> A + Send + Sync + 'static,
+                A: Future<Output = Result<P::Answer, HandlerError>> + Send + 'static,
+            {
+                self.on_any_request(P::METHOD, handler)
+            }
+
+            /// Answers a kind of request by its name, with types of one's own.
+            pub fn on_any_request<P, R, F, A>(mut self, method: &str, handler: F) -> Self
             where
                 P: DeserializeOwned,
                 R: Serialize,
                 F: Fn(P) -> A + Send + Sync + 'static,
                 A: Future<Output = Result<R, HandlerError>> + Send + 'static,
             {
-                self.terms
-                    .handlers
-                    .insert(method.into(), Handler::new(handler));
+                let handler = Handler::new(handler);
+                self.terms.handlers.insert(method.to_owned(), handler);
                 self
             }
 
             /// Runs these tools when the engine asks for them.
-            pub fn tools(mut self, tools: Tools) -> Self {
-                let handler = tools.into_handler();
-                self.terms.handlers.insert("host.call_tool".into(), handler);
-                self
+            pub fn tools(self, tools: Tools) -> Self {
+                self.on_request(move |call: HostCallTool| tools.call(call))
             }
         }
     };

@@ -13,12 +13,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use crate::codec;
 use crate::envelope::{Header, Kind};
 use crate::error::{Error, StartFailed};
+use crate::from_engine::Notification;
 use crate::host_requests::{Handlers, HostRequests};
 use crate::liveness::{Liveness, PingWatch, Tick};
-use crate::notice::{Listeners, Notice, Notification};
+use crate::notice::{Listeners, Notice};
 use crate::request::{Order, Outcome, Unsent};
 use crate::transport::{Door, Frames, Incoming, Link, Transport};
-use crate::types::plain;
 use crate::types::{Bye, ClientInfo, ErrorBody, Hello, Limits, Welcome};
 
 /// Protocol versions this client speaks.
@@ -363,7 +363,9 @@ impl Actor {
                     self.host_requests.cancel(id);
                 }
             }
-            Kind::Notification => self.take_notification(header.m.unwrap_or_default(), body)?,
+            Kind::Notification => {
+                self.take_notification(header.m.as_deref().unwrap_or_default(), body)?
+            }
             Kind::Ping => {
                 let pong = Header {
                     n: header.n,
@@ -432,14 +434,19 @@ impl Actor {
         Ok(())
     }
 
-    fn take_notification(&mut self, name: String, body: &Bytes) -> Result<(), Error> {
+    fn take_notification(&mut self, name: &str, body: &Bytes) -> Result<(), Error> {
         codec::check(body, &Limits::default())?;
-        let params = plain::deserialize(&mut rmp_serde::Deserializer::from_read_ref(body.as_ref()))
-            .map_err(|error| Error::invalid_message(error.to_string()))?;
-        if name == "protocol.error" {
-            tracing::warn!(%params, "the engine reports a protocol error");
+        let notification = match Notification::read(name, body) {
+            Ok(notification) => notification,
+            Err(error) => {
+                tracing::warn!(name, %error, "a notification of another shape was ignored");
+                return Ok(());
+            }
+        };
+        if let Notification::ProtocolError(notice) = &notification {
+            tracing::warn!(?notice, "the engine reports a protocol error");
         }
-        self.listeners.notification(Notification { name, params });
+        self.listeners.notification(notification);
         Ok(())
     }
 }

@@ -13,13 +13,13 @@ use tokio::sync::{mpsc, oneshot};
 use crate::builder::{Connect, Spawn};
 use crate::codec;
 use crate::error::Error;
-use crate::namespaces::{Chat, Generate, Models, Tokens};
 use crate::request::Request;
 use crate::stream::EventStream;
 use crate::supervisor::{Desk, Wish};
 use crate::types::{
-    Done, Empty, EngineInfo, EngineLogs, EngineLogsEvent, EngineSetLogLevel, EngineShutdown,
-    EngineStats, EngineWatchEvent, Limits, LogLevel, Pong, Welcome,
+    Done, EngineInfo, EngineInfoRequest, EngineLogs, EngineLogsEvent, EnginePing,
+    EngineSetLogLevel, EngineShutdown, EngineStats, EngineStatsRequest, EngineWatch,
+    EngineWatchEvent, Limits, LogLevel, Pong, Welcome,
 };
 
 const DEFAULT_CREDIT: u32 = 32;
@@ -95,26 +95,6 @@ impl Engine {
         }
     }
 
-    /// chat.*: OpenAI chat completions.
-    pub fn chat(&self) -> Chat<'_> {
-        Chat(self)
-    }
-
-    /// generate.*: raw prompts, without a chat template.
-    pub fn generate(&self) -> Generate<'_> {
-        Generate(self)
-    }
-
-    /// tokens.*: text to token ids and back.
-    pub fn tokens(&self) -> Tokens<'_> {
-        Tokens(self)
-    }
-
-    /// models.*: the models on this computer and in memory.
-    pub fn models(&self) -> Models<'_> {
-        Models(self)
-    }
-
     /// What the engine said about itself: version, limits, methods.
     pub fn welcome(&self) -> Result<Arc<Welcome>, Error> {
         Ok(self.desk.present()?.0)
@@ -127,42 +107,40 @@ impl Engine {
 
     /// Version, process, folders and what can run models here.
     pub async fn info(&self) -> Result<EngineInfo, Error> {
-        self.call("engine.info", &Empty {}).await
+        self.call("engine.info", &EngineInfoRequest {}).await
     }
 
     /// Memory, requests and tokens, for the process and each model.
     pub async fn stats(&self) -> Result<EngineStats, Error> {
-        self.call("engine.stats", &Empty {}).await
+        self.call("engine.stats", &EngineStatsRequest {}).await
     }
 
     /// Whether the engine is alive and what it is doing.
     pub async fn ping(&self) -> Result<Pong, Error> {
-        self.call("engine.ping", &Empty {}).await
+        self.call("engine.ping", &EnginePing {}).await
     }
 
     /// Logs more or less from now on.
     pub async fn set_log_level(&self, level: LogLevel) -> Result<Done, Error> {
-        let params = EngineSetLogLevel { level };
+        let params = EngineSetLogLevel::new(level);
         self.call("engine.set_log_level", &params).await
     }
 
     /// Log records from now on, until the stream is dropped.
     pub fn logs(&self, level: LogLevel) -> EventStream<EngineLogsEvent, Done> {
-        self.stream("engine.logs", &EngineLogs { level })
+        self.stream("engine.logs", &EngineLogs::default().level(level))
     }
 
     /// Every message that crosses the transport, until the stream is dropped; debug connections only.
     pub fn watch(&self) -> EventStream<EngineWatchEvent, Done> {
-        self.stream("engine.watch", &Empty {})
+        self.stream("engine.watch", &EngineWatch {})
     }
 
     /// Ends the process in order, also one that was connected to; running requests get `grace`.
     pub async fn shutdown(&self, grace: Duration) -> Result<Done, Error> {
         // It may be over already.
         let _ = self.wishes.send(Wish::StopRestarting);
-        let params = EngineShutdown {
-            grace_ms: i64::try_from(grace.as_millis()).unwrap_or(i64::MAX),
-        };
+        let params = EngineShutdown::default().grace_ms(milliseconds(grace));
         self.call("engine.shutdown", &params).await
     }
 
@@ -242,4 +220,9 @@ impl Engine {
             let _ = fulfilled.await;
         }
     }
+}
+
+/// A time as the protocol has it.
+pub(crate) fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }

@@ -107,7 +107,7 @@ macro_rules! errors {
                 let details = Details { message: body.message, retryable: body.retryable, data: body.data };
                 match body.code.as_str() {
                     $($code => Self::$arm(details),)*
-                    _ => Self::Other { code: body.code, details },
+                    _ => Self::Other { code: body.code.to_string(), details },
                 }
             }
         }

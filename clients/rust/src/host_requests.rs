@@ -17,6 +17,14 @@ use crate::codec;
 use crate::error::Error;
 use crate::types::{ErrorBody, Limits};
 
+/// Something the engine asks, by the type of its params.
+pub trait HostRequest: DeserializeOwned + Send + 'static {
+    /// Its name.
+    const METHOD: &str;
+    /// What answers it.
+    type Answer: Serialize;
+}
+
 type Answer = Result<Vec<u8>, ErrorBody>;
 type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -66,8 +74,13 @@ pub struct HandlerError(ErrorBody);
 
 impl HandlerError {
     /// An error with one of the protocol's codes, such as `permission_denied`.
-    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self(body(code, message))
+    }
+
+    /// What went wrong, for whom it is told on.
+    pub fn message(&self) -> &str {
+        &self.0.message
     }
 
     /// Adds what the engine may want to read.
@@ -90,7 +103,7 @@ impl<E: std::error::Error + 'static> From<E> for HandlerError {
     }
 }
 
-fn body(code: impl Into<String>, message: impl Into<String>) -> ErrorBody {
+fn body(code: &str, message: impl Into<String>) -> ErrorBody {
     ErrorBody {
         code: code.into(),
         message: message.into(),

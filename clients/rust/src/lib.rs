@@ -8,6 +8,7 @@ mod discovery;
 mod engine;
 mod envelope;
 mod error;
+mod from_engine;
 mod host_requests;
 mod liveness;
 mod namespaces;
@@ -20,15 +21,18 @@ mod stream;
 mod supervisor;
 mod tools;
 pub mod transport;
+// Where the protocol says nothing of a field, its name does.
+#[allow(missing_docs)]
 pub mod types;
 
 pub use builder::{Connect, Spawn};
 pub use engine::Engine;
 pub use error::{Details, EngineLost, Error, StartFailed};
-pub use host_requests::HandlerError;
+pub use from_engine::Notification;
+pub use host_requests::{HandlerError, HostRequest};
 pub use liveness::Liveness;
-pub use namespaces::{Chat, Generate, Models, Tokens};
-pub use notice::{Notice, Notification};
+pub use namespaces::*;
+pub use notice::Notice;
 pub use restart::RestartPolicy;
 pub use stream::{ChatStream, EventStream, GenerateStream};
 pub use tools::Tools;

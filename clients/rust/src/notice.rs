@@ -1,12 +1,11 @@
-//! What a program may want to tell its user about the engine's health, and what the engine tells unasked.
+//! What a program may want to tell its user about the engine's health, and whom to tell it.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::error::EngineLost;
+use crate::from_engine::Notification;
 
 /// Something about the engine's health.
 #[derive(Debug, Clone)]
@@ -25,16 +24,6 @@ pub enum Notice {
     },
     /// It crashed too often, or could not be started again: no further restart.
     GaveUp(EngineLost),
-}
-
-/// Something the engine tells without being asked, such as `models.changed`.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Notification {
-    /// Its name.
-    pub name: String,
-    /// What goes with it.
-    pub params: Value,
 }
 
 type Callback<T> = Arc<dyn Fn(T) + Send + Sync>;

@@ -108,7 +108,7 @@ async fn ready_door(line: &[u8], keys: KeyPair, process: &Process) -> Result<Doo
     if content.get("error").is_some() {
         let refusal: StartError = serde_json::from_value(content).map_err(no_ready_line)?;
         return Err(StartFailed {
-            code: refusal.error.code,
+            code: refusal.error.code.to_string(),
             data: refusal.error.data,
             ..failed(format!(
                 "the engine refused to start: {}",

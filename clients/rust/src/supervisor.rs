@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use crate::codec;
 use crate::connection::{Command, Commands, Connection, Ended, Terms};
 use crate::discovery::find_door;
+use crate::engine::milliseconds;
 use crate::error::{EngineLost, StartFailed};
 use crate::notice::Notice;
 use crate::process::{Process, Program};
@@ -261,19 +262,21 @@ impl Supervisor {
             }
         };
         let gone = Gone {
-            desk: &self.desk,
+            desk: self.desk.clone(),
             process: process.as_ref(),
             closing: self.closing,
         };
         if lost && let Some(process) = &process {
-            match &mut ended {
+            let patience = match &mut ended {
                 Some(end) if end.said_bye => {
                     gone.fail_pending(end);
-                    process.exits_within(EXIT_AFTER_BYE).await;
+                    EXIT_AFTER_BYE
                 }
-                _ => {
-                    process.exits_within(EXIT_AFTER_DISCONNECT).await;
-                }
+                _ => EXIT_AFTER_DISCONNECT,
+            };
+            tokio::select! {
+                _ = process.exits_within(patience) => {}
+                () = self.aborted() => self.closing = true,
             }
         }
         if let Some(process) = &process {
@@ -306,9 +309,7 @@ impl Supervisor {
 
     /// Asks the engine to end, waits, and makes it.
     async fn shut_down(&mut self, process: &Process, commands: &Commands, grace: Duration) {
-        let params = EngineShutdown {
-            grace_ms: i64::try_from(grace.as_millis()).unwrap_or(i64::MAX),
-        };
+        let params = EngineShutdown::default().grace_ms(milliseconds(grace));
         let body = codec::encode(&params, &Limits::default()).unwrap_or_default();
         // Its answer is the end.
         let (_request, order) = Request::new("engine.shutdown".into(), body, None, None);
@@ -408,7 +409,7 @@ async fn last_wish(wishes: &mut mpsc::UnboundedReceiver<Wish>) -> Option<oneshot
 
 /// An engine that has ended or is about to.
 struct Gone<'a> {
-    desk: &'a Desk,
+    desk: Desk,
     process: Option<&'a Process>,
     closing: bool,
 }

@@ -7,15 +7,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::host_requests::{Handler, HandlerError};
-use crate::types::{ChatFunction, ChatTool, JsonObject};
+use crate::host_requests::HandlerError;
+use crate::types::{ChatFunction, ChatTool, HostCallTool, JsonObject, ToolOutput};
 
-type Running = Pin<Box<dyn Future<Output = Result<Value, HandlerError>> + Send>>;
-type Function = Arc<dyn Fn(Value) -> Running + Send + Sync>;
+type Running = Pin<Box<dyn Future<Output = Result<String, HandlerError>> + Send>>;
+type Function = Arc<dyn Fn(JsonObject) -> Running + Send + Sync>;
 
 /// Tools by name.
 ///
@@ -46,7 +46,9 @@ impl Tools {
     }
 
     /// Adds a function. Its arguments' schema tells the model how to call it; arguments that do not
-    /// fit, and what it fails with, go back to the model.
+    /// fit, and what it fails with, are told to the model, and the chat goes on.
+    ///
+    /// A result that is a string goes to the model as it is, others as JSON.
     #[must_use]
     pub fn with<P, R, F, A>(
         mut self,
@@ -61,30 +63,19 @@ impl Tools {
         A: Future<Output = Result<R, HandlerError>> + Send + 'static,
     {
         let name = name.into();
-        let tool = ChatTool {
-            function: ChatFunction {
-                name: name.clone(),
-                description: Some(description.into()),
-                parameters: Some(schema_of::<P>()),
-                strict: None,
-            },
-        };
+        let definition = ChatFunction::new(name.clone())
+            .description(description)
+            .parameters(schema_of::<P>());
         let function: Function = Arc::new(move |arguments| {
-            let running = P::deserialize(arguments).map(&function);
+            let running = P::deserialize(Value::Object(arguments)).map(&function);
             Box::pin(async move {
-                let result = match running {
-                    Ok(running) => running.await?,
-                    Err(error) => {
-                        return Err(HandlerError::new(
-                            "invalid_params",
-                            format!("arguments: {error}"),
-                        ));
-                    }
-                };
-                Ok(serde_json::to_value(result)?)
+                match serde_json::to_value(running?.await?)? {
+                    Value::String(text) => Ok(text),
+                    result => Ok(result.to_string()),
+                }
             })
         });
-        self.0.insert(name, (tool, function));
+        self.0.insert(name, (ChatTool::new(definition), function));
         self
     }
 
@@ -93,17 +84,22 @@ impl Tools {
         self.0.values().map(|(tool, _)| tool.clone()).collect()
     }
 
-    pub(crate) fn into_handler(self) -> Handler {
-        Handler::new(move |call: ToolCall| {
-            let running = match self.0.get(&call.name) {
-                Some((_, function)) => Ok(function(call.arguments)),
-                None => Err(HandlerError::new(
-                    "not_found",
-                    format!("there is no tool {:?} here", call.name),
-                )),
+    /// Runs the tool that is called. A failure of the tool is an output, too.
+    pub(crate) fn call(
+        &self,
+        call: HostCallTool,
+    ) -> impl Future<Output = Result<ToolOutput, HandlerError>> + Send + use<> {
+        let function = self.0.get(&call.name).map(|(_, function)| function.clone());
+        async move {
+            let Some(function) = function else {
+                let message = format!("there is no tool {:?} here", call.name);
+                return Err(HandlerError::new("not_found", message));
             };
-            async move { running?.await }
-        })
+            Ok(match function(call.arguments).await {
+                Ok(output) => ToolOutput::new(output),
+                Err(error) => ToolOutput::new(error.message()).is_error(true),
+            })
+        }
     }
 }
 
@@ -111,14 +107,6 @@ impl fmt::Debug for Tools {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_set().entries(self.0.keys()).finish()
     }
-}
-
-/// Params of `host.call_tool`.
-#[derive(Deserialize)]
-struct ToolCall {
-    name: String,
-    #[serde(default)]
-    arguments: Value,
 }
 
 fn schema_of<P: JsonSchema>() -> JsonObject {

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use llm_sidecar_client::types::{ChatEvent, TokensEncode};
-use llm_sidecar_client::{Engine, Error, Liveness, Notice};
+use llm_sidecar_client::{Engine, Error, Liveness, Notice, Notification};
 use serde_json::{Value, json};
 use support::fake_engine::{FakeEngine, chunk, completion};
 use support::{say, soon, text_of};
@@ -25,7 +25,7 @@ fn spawn_encode(engine: &Engine, text: &str) -> tokio::task::JoinHandle<Result<V
 #[tokio::test]
 async fn hello_says_who_calls_and_what_it_answers() {
     let (fake, engine) = FakeEngine::with_client(|connect| {
-        connect.on_request("host.elicit", |params: Value| async move { Ok(params) })
+        connect.on_any_request("host.elicit", |params: Value| async move { Ok(params) })
     })
     .await;
     assert_eq!(fake.hello["client"]["language"], "rust");
@@ -452,12 +452,17 @@ async fn notifications_reach_the_listener() {
         })
     })
     .await;
-    fake.send(
-        json!({"k": "ntf", "m": "models.changed"}),
-        &json!({"model": "m"}),
-    )
-    .await;
-    let notification = soon(names.recv()).await.unwrap();
-    assert_eq!(notification.name, "models.changed");
-    assert_eq!(notification.params, json!({"model": "m"}));
+    let params = json!({"server": "s", "uri": "file:///x", "of_tomorrow": 1});
+    fake.send(json!({"k": "ntf", "m": "mcp.resource_updated"}), &params)
+        .await;
+    fake.send(json!({"k": "ntf", "m": "mcp.resource_updated"}), &json!({}))
+        .await;
+    fake.send(json!({"k": "ntf", "m": "of_tomorrow"}), &json!({"x": 1}))
+        .await;
+    let known = soon(names.recv()).await.unwrap();
+    assert!(
+        matches!(known, Notification::McpResourceUpdated(updated) if updated.uri == "file:///x")
+    );
+    let unknown = soon(names.recv()).await.unwrap();
+    assert!(matches!(unknown, Notification::Unknown { params, .. } if params == json!({"x": 1})));
 }

@@ -5,6 +5,7 @@ mod support;
 
 use std::sync::Arc;
 
+use llm_sidecar_client::types::{HostOpenUrl, UrlOpened};
 use llm_sidecar_client::{Engine, HandlerError, Tools};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -38,15 +39,15 @@ async fn pair() -> (FakeEngine, Engine) {
         let met = Arc::new(Barrier::new(2));
         let add = |add: Add| async move { Ok(add.a + add.b) };
         connect
-            .on_request("host.elicit", answer)
-            .on_request("host.meet", move |_: Value| {
+            .on_any_request("host.elicit", answer)
+            .on_any_request("host.meet", move |_: Value| {
                 let met = met.clone();
                 async move {
                     met.wait().await;
                     Ok("met")
                 }
             })
-            .on_request("host.number", |_: Value| async { Ok(f64::NAN) })
+            .on_any_request("host.number", |_: Value| async { Ok(f64::NAN) })
             .tools(Tools::new().with("add", "Adds two numbers", add))
     })
     .await
@@ -124,7 +125,7 @@ async fn closing_drops_what_still_runs() {
     let (dropped, was_dropped) = tokio::sync::oneshot::channel();
     let held = Arc::new(std::sync::Mutex::new(Some(Held(Some(dropped)))));
     let (fake, engine) = FakeEngine::with_client(|connect| {
-        connect.on_request("host.elicit", move |_: Value| {
+        connect.on_any_request("host.elicit", move |_: Value| {
             let held = held.lock().unwrap().take();
             async move {
                 std::future::pending::<()>().await;
@@ -142,32 +143,48 @@ async fn closing_drops_what_still_runs() {
 }
 
 #[tokio::test]
-async fn tools_are_called_by_name_and_their_failures_go_back() {
+async fn tools_are_called_by_name_and_their_failures_are_told_to_the_model() {
     let (mut fake, _engine) = pair().await;
-    assert!(
-        fake.hello["capabilities"]
-            .as_array()
-            .unwrap()
-            .contains(&json!("host.call_tool"))
-    );
+    let capabilities = fake.hello["capabilities"].as_array().unwrap();
+    assert!(capabilities.contains(&json!("host.call_tool")));
+    let call = |name, arguments| json!({"call_id": "c", "name": name, "arguments": arguments});
     ask(
         &fake,
         1,
         "host.call_tool",
-        json!({"name": "add", "arguments": {"a": 2, "b": 3}}),
+        call("add", json!({"a": 2, "b": 3})),
     )
     .await;
-    assert_eq!(answered(&mut fake, 1).await, ("res".into(), json!(5)));
-    ask(
-        &fake,
-        2,
-        "host.call_tool",
-        json!({"name": "add", "arguments": {"a": "two"}}),
-    )
-    .await;
-    assert_eq!(answered(&mut fake, 2).await.1["code"], "invalid_params");
-    ask(&fake, 3, "host.call_tool", json!({"name": "multiply"})).await;
+    let (_, output) = answered(&mut fake, 1).await;
+    assert_eq!(output["output"], "5");
+    ask(&fake, 2, "host.call_tool", call("add", json!({"a": "two"}))).await;
+    let (kind, output) = answered(&mut fake, 2).await;
+    assert_eq!((kind.as_str(), &output["is_error"]), ("res", &json!(true)));
+    assert!(
+        output["output"].as_str().unwrap().contains("invalid type"),
+        "{output}"
+    );
+    ask(&fake, 3, "host.call_tool", call("multiply", json!({}))).await;
     assert_eq!(answered(&mut fake, 3).await.1["code"], "not_found");
+}
+
+#[tokio::test]
+async fn handlers_may_be_told_by_their_types() {
+    let (mut fake, _engine) = FakeEngine::with_client(|connect| {
+        connect.on_request(|request: HostOpenUrl| async move {
+            Ok(UrlOpened::new(request.url.starts_with("https:")))
+        })
+    })
+    .await;
+    assert_eq!(fake.hello["capabilities"], json!(["host.open_url"]));
+    let params = json!({"url": "https://example.org", "purpose": "authorization"});
+    ask(&fake, 1, "host.open_url", params).await;
+    assert_eq!(
+        answered(&mut fake, 1).await,
+        ("res".into(), json!({"opened": true}))
+    );
+    ask(&fake, 2, "host.open_url", json!({})).await;
+    assert_eq!(answered(&mut fake, 2).await.1["code"], "invalid_params");
 }
 
 #[tokio::test]

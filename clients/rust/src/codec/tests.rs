@@ -53,8 +53,7 @@ fn vectors() -> Option<Vectors> {
 
 fn plain_of(data: &[u8]) -> Result<Value, Error> {
     check(data, &Limits::default())?;
-    plain::deserialize(&mut rmp_serde::Deserializer::from_read_ref(data))
-        .map_err(|error| Error::invalid_message(error.to_string()))
+    plain::read(data)
 }
 
 fn depth_of(value: &Value) -> usize {

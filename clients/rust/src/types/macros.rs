@@ -1,6 +1,6 @@
-//! The two kinds of type that serde has no word for: open enums and tagged unions with an unknown arm.
+//! The kinds of type that serde has no word for, and the setters of params.
 
-/// A string that is one of some values today; what later versions add is kept as `Unknown`.
+/// A string that is one of some values today; what later versions add is kept as `Other`.
 macro_rules! open_enum {
     (
         $(#[doc = $doc:literal])*
@@ -14,7 +14,7 @@ macro_rules! open_enum {
         pub enum $name {
             $($(#[doc = $arm_doc])* $arm,)*
             /// A value that this version does not know.
-            Unknown(String),
+            Other(String),
         }
 
         impl $name {
@@ -22,7 +22,7 @@ macro_rules! open_enum {
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$arm => $value,)*
-                    Self::Unknown(value) => value,
+                    Self::Other(value) => value,
                 }
             }
         }
@@ -31,7 +31,7 @@ macro_rules! open_enum {
             fn from(value: &str) -> Self {
                 match value {
                     $($value => Self::$arm,)*
-                    unknown => Self::Unknown(unknown.to_owned()),
+                    other => Self::Other(other.to_owned()),
                 }
             }
         }
@@ -50,8 +50,29 @@ macro_rules! open_enum {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                <std::borrow::Cow<'de, str>>::deserialize(deserializer).map(|value| Self::from(&*value))
+                <std::borrow::Cow<'de, str>>::deserialize(deserializer)
+                    .map(|value| Self::from(&*value))
             }
+        }
+    };
+}
+
+/// A string that is one of some values. Only ever sent, so none is unknown.
+macro_rules! closed_enum {
+    (
+        $(#[doc = $doc:literal])*
+        pub enum $name:ident {
+            $($arm:ident = $value:literal,)*
+        }
+    ) => {
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum $name {
+            $(
+                #[serde(rename = $value)]
+                $arm,
+            )*
         }
     };
 }
@@ -61,16 +82,18 @@ macro_rules! tagged_union {
     (
         $(#[doc = $doc:literal])*
         pub enum $name:ident by $tag:literal {
-            $($(#[doc = $arm_doc:literal])* $arm:ident($kind:ty) = $value:literal,)*
+            $($arm:ident($kind:ty) = $value:literal,)*
         }
     ) => {
         $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq)]
         #[non_exhaustive]
+        // An event is moved once, from the stream to its reader: a box would cost more.
+        #[allow(clippy::large_enum_variant)]
         pub enum $name {
-            $($(#[doc = $arm_doc])* $arm($kind),)*
+            $($arm($kind),)*
             /// Of a kind that this version does not know.
-            Unknown(serde_json::Map<String, serde_json::Value>),
+            Unknown(JsonObject),
         }
 
         $(
@@ -83,15 +106,8 @@ macro_rules! tagged_union {
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                #[derive(serde::Serialize)]
-                struct Tagged<'a, T> {
-                    #[serde(rename = $tag)]
-                    tag: &'static str,
-                    #[serde(flatten)]
-                    value: &'a T,
-                }
                 match self {
-                    $(Self::$arm(value) => Tagged { tag: $value, value }.serialize(serializer),)*
+                    $(Self::$arm(value) => value.serialize(serializer),)*
                     Self::Unknown(fields) => fields.serialize(serializer),
                 }
             }
@@ -101,9 +117,9 @@ macro_rules! tagged_union {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 use serde::de::Error as _;
                 let fields = $crate::types::plain::deserialize_object(deserializer)?;
-                match fields.get($tag).and_then(serde_json::Value::as_str) {
+                match fields.get($tag).and_then(Value::as_str) {
                     $(
-                        Some($value) => <$kind>::deserialize(serde_json::Value::Object(fields))
+                        Some($value) => <$kind>::deserialize(Value::Object(fields))
                             .map(Self::$arm)
                             .map_err(D::Error::custom),
                     )*
@@ -112,6 +128,31 @@ macro_rules! tagged_union {
                 }
             }
         }
+    };
+}
+
+/// One of several kinds of JSON value, such as a string or a list.
+macro_rules! kind_union {
+    (
+        $(#[doc = $doc:literal])*
+        pub enum $name:ident {
+            $($arm:ident($kind:ty),)*
+        }
+    ) => {
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(untagged)]
+        pub enum $name {
+            $($arm($kind),)*
+        }
+
+        $(
+            impl From<$kind> for $name {
+                fn from(value: $kind) -> Self {
+                    Self::$arm(value)
+                }
+            }
+        )*
     };
 }
 
@@ -131,4 +172,4 @@ macro_rules! setters {
     };
 }
 
-pub(crate) use {open_enum, setters, tagged_union};
+pub(crate) use {closed_enum, kind_union, open_enum, setters, tagged_union};

@@ -5,6 +5,19 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::error::Error;
+
+/// A value of a frame that was checked.
+pub(crate) fn read(checked: &[u8]) -> Result<Value, Error> {
+    deserialize(&mut rmp_serde::Deserializer::from_read_ref(checked))
+        .map_err(|error| Error::invalid_message(error.to_string()))
+}
+
+/// Whether a field may be left out of what is written.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
     Plain::deserialize(deserializer).map(|plain| plain.0)
 }
