@@ -125,6 +125,73 @@ async fn loses_no_answer_before_the_end(transport: impl Transport + Copy) {
     }
 }
 
+#[cfg(unix)]
+async fn explains_doors_that_lead_nowhere(transport: impl Transport + Copy) {
+    use std::os::unix::fs::PermissionsExt;
+
+    let sidecar = support::SocketSidecar::start().await;
+    let good: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&sidecar.connection_file).unwrap()).unwrap();
+    let other = transport.generate_keys().unwrap();
+    let pair = [
+        ("client_key", &*other.public),
+        ("client_secret", &*other.secret),
+    ];
+    let doors: [(&[(&str, &str)], &str); 6] = [
+        (
+            &[("endpoint", "tcp://127.0.0.1:1")],
+            "nothing listens there",
+        ),
+        (&[("endpoint", "nonsense")], "cannot be connected to"),
+        (&[("client_key", "no key")], "cannot be connected to"),
+        (&[("client_secret", "no secret")], "cannot be connected to"),
+        (
+            &[("server_key", &other.public)],
+            "the encrypted handshake failed",
+        ),
+        (&pair, "the engine refused this program's key"),
+    ];
+    for (changes, explanation) in doors {
+        let mut door = good.clone();
+        for (name, value) in changes {
+            door[name] = (*value).into();
+        }
+        let file = sidecar.folder.path().join("changed.json");
+        std::fs::write(&file, door.to_string()).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let began = Instant::now();
+        let opening = Engine::connect_to(&file).transport(transport).into_future();
+        let error = soon(opening).await.expect_err(explanation);
+        assert!(
+            error.to_string().contains(explanation),
+            "{changes:?}: {error}"
+        );
+        assert!(!error.to_string().contains(&other.secret));
+        assert!(began.elapsed() < Duration::from_secs(2));
+    }
+}
+
+#[cfg(unix)]
+async fn shares_an_engine_that_was_found(transport: impl Transport + Copy) {
+    let mut sidecar = support::SocketSidecar::start().await;
+    let connect = || {
+        Engine::connect_to(&sidecar.connection_file)
+            .transport(transport)
+            .into_future()
+    };
+    let (first, second) = tokio::join!(soon(connect()), soon(connect()));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!(first.pid().unwrap(), None);
+    let mut frames = first.watch();
+    let answer = soon(second.chat().create(&say("count 3"))).await.unwrap();
+    assert_eq!(answer.choices[0].message.content.as_deref(), Some("1 2 3"));
+    assert!(soon(frames.next()).await.unwrap().is_ok());
+    soon(second.close()).await;
+    assert!(first.ping().await.is_ok());
+    soon(first.close()).await;
+    assert!(sidecar.runs());
+}
+
 fn kill(pid: u32) {
     let killed = std::process::Command::new("kill")
         .args(["-KILL", &pid.to_string()])
@@ -158,6 +225,18 @@ macro_rules! contract {
             #[tokio::test]
             async fn loses_no_answer_before_the_end() {
                 super::loses_no_answer_before_the_end($transport).await;
+            }
+
+            #[cfg(unix)]
+            #[tokio::test]
+            async fn explains_doors_that_lead_nowhere() {
+                super::explains_doors_that_lead_nowhere($transport).await;
+            }
+
+            #[cfg(unix)]
+            #[tokio::test]
+            async fn shares_an_engine_that_was_found() {
+                super::shares_an_engine_that_was_found($transport).await;
             }
         }
     };

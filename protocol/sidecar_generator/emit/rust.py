@@ -1,4 +1,4 @@
-"""The generated parts of the Rust client: the types, a typed call for every method, what the engine asks and tells."""
+"""The generated parts of the Rust client: types, typed calls, and what the engine asks and tells."""
 
 from collections.abc import Iterator
 
@@ -89,9 +89,13 @@ def _arguments(method: Method, fields: list[Field]) -> tuple[list[str], str]:
     """A method's arguments in Rust, and the params made of them."""
     if not fields:
         return [], f"{method.params} {{}}"
-    if len(fields) <= MAX_POSITIONAL and all(item.required and item.type.kind in _ARGUMENTS for item in fields):
+    if len(fields) <= MAX_POSITIONAL and all(
+        item.required and item.type.kind in _ARGUMENTS for item in fields
+    ):
         names = [variable(item) for item in fields]
-        arguments = [f"{name}: {_ARGUMENTS[item.type.kind]}" for name, item in zip(names, fields, strict=True)]
+        arguments = [
+            f"{name}: {_ARGUMENTS[item.type.kind]}" for name, item in zip(names, fields, strict=True)
+        ]
         return arguments, f"{method.params}::new({', '.join(names)})"
     return [f"params: &{method.params}"], "params"
 

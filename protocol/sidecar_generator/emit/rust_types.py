@@ -35,7 +35,9 @@ _SCALARS = {
 _ATTRIBUTE_WIDTH = 70
 _LITERAL_WIDTH = 18
 """What rustfmt leaves on one line, between the brackets."""
-_KEYWORDS = frozenset({"type", "ref", "match", "move", "use", "where", "in", "mod", "final", "enum", "struct"})
+_KEYWORDS = frozenset(
+    {"type", "ref", "match", "move", "use", "where", "in", "mod", "final", "enum", "struct"}
+)
 
 
 def type_files(schema: Schema) -> dict[str, str]:
@@ -271,7 +273,11 @@ def signature(indent: int, name: str, arguments: list[str], result: str) -> list
     line = f"{margin}{name}({', '.join(arguments)}) -> {result} {{"
     if len(line) <= WIDTH:
         return [line]
-    return [f"{margin}{name}(", *(f"{margin}    {argument}," for argument in arguments), f"{margin}) -> {result} {{"]
+    return [
+        f"{margin}{name}(",
+        *(f"{margin}    {argument}," for argument in arguments),
+        f"{margin}) -> {result} {{",
+    ]
 
 
 def _literal(values: list[str]) -> list[str]:

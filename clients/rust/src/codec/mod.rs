@@ -83,4 +83,6 @@ pub(crate) fn decode_header(data: &[u8]) -> Result<Header, Error> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -34,18 +34,84 @@ pub fn python() -> PathBuf {
     std::env::var_os("SIDECAR_PYTHON").map_or_else(|| root().join(own), PathBuf::from)
 }
 
-/// Runs a module of this working tree.
-pub fn python_module(module: &str, app_id: &str) -> Spawn {
+/// What makes Python run a module of this working tree.
+fn script(module: &str) -> String {
     let root = root();
     let folders = [
         root.clone(),
         root.join("protocol"),
         root.join("clients/python"),
     ];
-    let script = format!(
-        "import sys, runpy; sys.path[:0] = {folders:?}; runpy.run_module({module:?}, run_name='__main__')"
-    );
-    Engine::spawn(python(), app_id).args(["-P", "-c", &script])
+    format!(
+        "import sys, runpy; sys.path[:0] = {folders:?}; \
+         runpy.run_module({module:?}, run_name='__main__', alter_sys=True)"
+    )
+}
+
+/// Runs a module of this working tree.
+pub fn python_module(module: &str, app_id: &str) -> Spawn {
+    Engine::spawn(python(), app_id).args(["-P", "-c", &script(module)])
+}
+
+/// A sidecar that serves whoever holds its connection file.
+#[cfg(unix)]
+pub struct SocketSidecar {
+    process: tokio::process::Child,
+    /// Held open: it still says things.
+    _output: tokio::io::BufReader<tokio::process::ChildStdout>,
+    pub folder: tempfile::TempDir,
+    pub connection_file: PathBuf,
+}
+
+#[cfg(unix)]
+impl SocketSidecar {
+    pub async fn start() -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        use tokio::io::{AsyncBufReadExt, BufReader};
+
+        // Others may look into no folder that connection files lie in.
+        let private = std::fs::Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().permissions(private).tempdir();
+        let folder = folder.expect("a temporary folder");
+        let mut process = tokio::process::Command::new(python())
+            .args([
+                "-P",
+                "-c",
+                &script("sidecar"),
+                "--socket",
+                "--executor",
+                "scripted",
+            ])
+            .env("XDG_RUNTIME_DIR", folder.path())
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("a sidecar");
+        let mut output = BufReader::new(process.stdout.take().expect("a pipe"));
+        let connection_file = loop {
+            let mut line = String::new();
+            let read = soon(output.read_line(&mut line)).await;
+            assert!(
+                read.expect("a pipe that can be read") > 0,
+                "it told no connection file"
+            );
+            if let Some((_, path)) = line.trim_end().split_once("connection file: ") {
+                break PathBuf::from(path);
+            }
+        };
+        Self {
+            process,
+            _output: output,
+            folder,
+            connection_file,
+        }
+    }
+
+    pub fn runs(&mut self) -> bool {
+        self.process.try_wait().expect("a child").is_none()
+    }
 }
 
 /// The real sidecar, which says what a test tells it.
