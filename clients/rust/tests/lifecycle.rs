@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use llm_sidecar_client::types::{
     ChatEvent, EngineLogsEvent, GenerateCreate, LogLevel, TokensCount, TokensDecode, TokensEncode,
 };
-use llm_sidecar_client::{Engine, Error, Notice, RestartPolicy};
+use llm_sidecar_client::{Engine, Error, Liveness, Notice, RestartPolicy};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use support::{fake_sidecar, gone, runs, say, sidecar, soon, text_of, until};
 use tokio::sync::mpsc;
@@ -147,6 +149,39 @@ async fn logs_are_streamed_and_a_first_chat_tells_how_the_load_goes() {
     };
     assert_eq!(record.level, LogLevel::Error);
     soon(engine.close()).await;
+}
+
+#[tokio::test]
+async fn a_stopped_engine_is_reported_and_answers_when_it_goes_on() {
+    let (to_notices, mut notices) = mpsc::unbounded_channel();
+    let liveness = Liveness {
+        ping: Duration::from_millis(100),
+        frozen: Duration::from_millis(200),
+        ..Liveness::default()
+    };
+    let spawn = sidecar().liveness(liveness).on_notice(move |notice| {
+        let _ = to_notices.send(notice);
+    });
+    let engine = soon(spawn.into_future()).await.unwrap();
+    let pid = Pid::from_raw(own_pid(&engine) as i32);
+    kill(pid, Signal::SIGSTOP).unwrap();
+    let call = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.ping().await })
+    };
+    assert!(matches!(
+        soon(notices.recv()).await.unwrap(),
+        Notice::Frozen(_)
+    ));
+    kill(pid, Signal::SIGCONT).unwrap();
+    assert!(soon(call).await.unwrap().is_ok());
+    assert!(matches!(
+        soon(notices.recv()).await.unwrap(),
+        Notice::Thawed
+    ));
+    kill(pid, Signal::SIGSTOP).unwrap();
+    soon(engine.close()).await;
+    assert!(!runs(pid.as_raw() as u32));
 }
 
 #[tokio::test]

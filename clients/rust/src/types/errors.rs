@@ -19,6 +19,7 @@ pub struct ErrorBody {
 }
 
 open_enum! {
+    /// What kind of error it is.
     pub enum ErrorCode {
         InvalidMessage = "invalid_message",
         TooLarge = "too_large",

@@ -40,18 +40,25 @@ pub struct GenerateCreate {
     /// 0 is greedy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
+    /// Pick from this many of the likeliest tokens; 0: from all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_k: Option<i64>,
+    /// Pick from the likeliest tokens that have this probability together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f64>,
+    /// Leave out tokens less probable than this part of the likeliest one's probability.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_p: Option<f64>,
+    /// Pick from the most typical tokens that have this probability together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typical_p: Option<f64>,
+    /// Divides the scores of tokens that have occurred; above 1 they become rarer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repetition_penalty: Option<f64>,
+    /// Taken off a token's score for each time it was generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frequency_penalty: Option<f64>,
+    /// Taken off a token's score once it was generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub presence_penalty: Option<f64>,
     /// Tokens the penalties look back on; -1: all, 0: none.
@@ -66,14 +73,18 @@ pub struct GenerateCreate {
     /// Choices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n: Option<i64>,
+    /// No end before this many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_tokens: Option<i64>,
+    /// End before the first of these; it is not part of the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopStrings>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_token_ids: Option<Vec<i64>>,
+    /// Go on after the model's own end token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignore_eos: Option<bool>,
+    /// Leave control tokens out of the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip_special_tokens: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,12 +143,19 @@ setters! {
     GenerateCreate {
         /// 0 is greedy.
         temperature: f64,
+        /// Pick from this many of the likeliest tokens; 0: from all.
         top_k: i64,
+        /// Pick from the likeliest tokens that have this probability together.
         top_p: f64,
+        /// Leave out tokens less probable than this part of the likeliest one's probability.
         min_p: f64,
+        /// Pick from the most typical tokens that have this probability together.
         typical_p: f64,
+        /// Divides the scores of tokens that have occurred; above 1 they become rarer.
         repetition_penalty: f64,
+        /// Taken off a token's score for each time it was generated.
         frequency_penalty: f64,
+        /// Taken off a token's score once it was generated.
         presence_penalty: f64,
         /// Tokens the penalties look back on; -1: all, 0: none.
         repeat_last_n: i64,
@@ -147,10 +165,14 @@ setters! {
         seed: i64,
         /// Choices.
         n: i64,
+        /// No end before this many.
         min_tokens: i64,
+        /// End before the first of these; it is not part of the text.
         stop: StopStrings,
         stop_token_ids: Vec<i64>,
+        /// Go on after the model's own end token.
         ignore_eos: bool,
+        /// Leave control tokens out of the text.
         skip_special_tokens: bool,
         priority: Priority,
         model: String,

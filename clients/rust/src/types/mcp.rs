@@ -450,7 +450,7 @@ pub struct McpServer {
     pub tools: Option<i64>,
 }
 
-/// What a server says of itself.
+/// What a server says of itself, as MCP writes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct McpServerInfo {
@@ -460,7 +460,11 @@ pub struct McpServerInfo {
     pub title: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "websiteUrl",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub website_url: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icons: Option<Vec<McpIcon>>,

@@ -176,6 +176,7 @@ pub struct InputImage {
     /// An address, or the picture itself as a data: URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_url: Option<String>,
+    /// None: auto.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<ImageDetail>,
 }
@@ -184,6 +185,7 @@ setters! {
     InputImage {
         /// An address, or the picture itself as a data: URL.
         image_url: String,
+        /// None: auto.
         detail: ImageDetail,
     }
 }
@@ -212,6 +214,8 @@ pub struct InputMessage {
     pub id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<ItemStatus>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<MessagePhase>,
 }
 
 impl InputMessage {
@@ -222,6 +226,7 @@ impl InputMessage {
             content: content.into(),
             id: None,
             status: None,
+            phase: None,
         }
     }
 }
@@ -230,6 +235,7 @@ setters! {
     InputMessage {
         id: String,
         status: ItemStatus,
+        phase: MessagePhase,
     }
 }
 
@@ -565,6 +571,14 @@ impl McpToolExecutionError {
 }
 
 open_enum! {
+    /// Whether a message of the model comes before its answer, or is it.
+    pub enum MessagePhase {
+        Commentary = "commentary",
+        FinalAnswer = "final_answer",
+    }
+}
+
+open_enum! {
     /// Who said it.
     pub enum MessageRole {
         User = "user",
@@ -627,6 +641,8 @@ pub struct OutputMessage {
     pub role: String,
     pub status: ItemStatus,
     pub content: Vec<OutputContent>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<MessagePhase>,
 }
 
 /// A refusal of the model.
@@ -738,6 +754,8 @@ pub struct StoredMessage {
     pub role: MessageRole,
     pub status: ItemStatus,
     pub content: Vec<AnyContent>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<MessagePhase>,
 }
 
 /// A paragraph of a summary.
