@@ -11,10 +11,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::connection::Terms;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::from_engine::Notification;
+use crate::handshake::Terms;
 use crate::host_requests::{Handler, HandlerError, HostRequest};
 use crate::liveness::Liveness;
 use crate::notice::{Listeners, Notice};

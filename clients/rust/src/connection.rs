@@ -1,4 +1,4 @@
-//! The protocol over one link: handshake, request ids, events to their request, pings.
+//! The protocol over one link: request ids, events to their request, pings.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,21 +8,19 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::codec;
 use crate::envelope::{Header, Kind};
-use crate::error::{Error, StartFailed};
+use crate::error::Error;
 use crate::from_engine::Notification;
-use crate::host_requests::{Handlers, HostRequests};
-use crate::liveness::{Liveness, PingWatch, Tick};
+use crate::handshake::{Terms, open_message};
+use crate::host_requests::HostRequests;
+use crate::liveness::{PingWatch, Tick};
 use crate::notice::{Listeners, Notice};
 use crate::request::{Order, Outcome, Unsent};
-use crate::transport::{Door, Frames, Incoming, Link, Transport};
-use crate::types::{Bye, ClientInfo, ErrorBody, Hello, Limits, Welcome};
-
-/// Protocol versions this client speaks.
-pub(crate) const PROTOCOLS: [i64; 1] = [1];
+use crate::transport::{Frames, Incoming, Link};
+use crate::types::{Bye, ErrorBody, Limits, Welcome};
 
 /// What a connection is told by this side.
 #[derive(Debug)]
@@ -47,16 +45,6 @@ pub(crate) struct Ended {
     pub unsent: Unsent,
 }
 
-/// What every connection of an engine has in common.
-#[derive(Debug)]
-pub(crate) struct Terms {
-    pub transport: Box<dyn Transport>,
-    pub liveness: Liveness,
-    pub handshake_timeout: Duration,
-    pub handlers: Handlers,
-    pub listeners: Listeners,
-}
-
 /// A connection that was welcomed. Its task goes on until it ends.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -66,26 +54,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects and shakes hands.
-    pub(crate) async fn open(terms: &Terms, door: &Door) -> Result<Self, StartFailed> {
-        let mut link = terms.transport.connect(door, &terms.liveness);
-        let hello = Hello {
-            protocols: PROTOCOLS.to_vec(),
-            client: ClientInfo {
-                name: env!("CARGO_PKG_NAME").into(),
-                version: env!("CARGO_PKG_VERSION").into(),
-                language: "rust".into(),
-            },
-            capabilities: terms.handlers.keys().cloned().collect(),
-        };
-        send(&link.outbox, &Header::new(Kind::Hello), &hello);
-        let welcome = timeout(terms.handshake_timeout, welcome(&mut link)).await;
-        let welcome = welcome.map_err(|_| {
-            StartFailed::new(format!(
-                "{} did not answer hello within {:?}; is it an llm-sidecar?",
-                door.endpoint, terms.handshake_timeout
-            ))
-        })??;
+    /// Begins to serve a link whose engine has said welcome.
+    pub(crate) fn begin(terms: &Terms, link: Link, welcome: Welcome) -> Self {
         let welcome = Arc::new(welcome);
         let (commands, orders) = mpsc::unbounded_channel();
         let actor = Actor {
@@ -101,64 +71,20 @@ impl Connection {
             said_bye: false,
         };
         let task = tokio::spawn(actor.run(link.inbox, orders));
-        Ok(Self {
+        Self {
             commands,
             welcome,
             task,
-        })
-    }
-}
-
-async fn welcome(link: &mut Link) -> Result<Welcome, StartFailed> {
-    while let Some(incoming) = link.inbox.recv().await {
-        let frames = match incoming {
-            Incoming::Message(frames) => frames,
-            Incoming::Ended(reason) => {
-                return Err(StartFailed::new(format!(
-                    "no connection to the engine: {reason}"
-                )));
-            }
-        };
-        let unreadable = |error: Error| {
-            StartFailed::new(format!(
-                "the engine's answer to hello cannot be read: {error}"
-            ))
-        };
-        let (header, body) = open_message(&frames).map_err(unreadable)?;
-        match header.k {
-            Kind::Welcome => {
-                return codec::decode(body, &Limits::default()).map_err(unreadable);
-            }
-            Kind::Bye => {
-                let bye: Bye = codec::decode(body, &Limits::default()).map_err(unreadable)?;
-                return Err(StartFailed {
-                    code: bye.code,
-                    ..StartFailed::new(format!(
-                        "the engine refused the connection: {}",
-                        bye.message
-                    ))
-                });
-            }
-            _ => {}
         }
-    }
-    Err(StartFailed::new(
-        "no connection to the engine: it was closed",
-    ))
-}
-
-fn open_message(frames: &Frames) -> Result<(Header, &Bytes), Error> {
-    match frames.as_slice() {
-        [header, body] => Ok((codec::decode_header(header)?, body)),
-        _ => Err(Error::invalid_message(format!(
-            "a message of {} frames; it must have 2",
-            frames.len()
-        ))),
     }
 }
 
 /// Sends a message of this side's own making.
-fn send<T: Serialize>(outbox: &mpsc::UnboundedSender<Frames>, header: &Header, body: &T) {
+pub(crate) fn send<T: Serialize>(
+    outbox: &mpsc::UnboundedSender<Frames>,
+    header: &Header,
+    body: &T,
+) {
     match codec::encode(body, &Limits::default()) {
         Ok(body) => send_encoded(outbox, header, body),
         Err(error) => tracing::error!(%error, "a message could not be encoded"),

@@ -12,10 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::builder::{Connect, Spawn};
 use crate::codec;
+use crate::desk::Desk;
 use crate::error::Error;
 use crate::request::Request;
 use crate::stream::EventStream;
-use crate::supervisor::{Desk, Wish};
+use crate::supervisor::Wish;
 use crate::types::{
     Done, EngineInfo, EngineInfoRequest, EngineLogs, EngineLogsEvent, EnginePing,
     EngineSetLogLevel, EngineShutdown, EngineStats, EngineStatsRequest, EngineWatch,

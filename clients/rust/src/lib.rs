@@ -5,11 +5,13 @@
 mod builder;
 mod codec;
 mod connection;
+mod desk;
 mod discovery;
 mod engine;
 mod envelope;
 mod error;
 mod from_engine;
+mod handshake;
 mod host_requests;
 mod liveness;
 mod namespaces;

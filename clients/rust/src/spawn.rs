@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::connection::{PROTOCOLS, Terms};
 use crate::error::StartFailed;
+use crate::handshake::{PROTOCOLS, Terms};
 use crate::process::{MAX_READY_LINE_BYTES, Process, Program};
 use crate::transport::{Door, KeyPair};
 use crate::types::{JsonObject, ReadyLine, SpawnLine, StartError};

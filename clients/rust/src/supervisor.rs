@@ -1,23 +1,25 @@
 //! Keeps an engine running, one life after another as the restart policy allows. Sends nothing twice.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinError;
 use tokio::time::timeout;
 
 use crate::codec;
-use crate::connection::{Command, Commands, Connection, Ended, Terms};
+use crate::connection::{Command, Commands, Connection, Ended};
+use crate::desk::Desk;
 use crate::discovery::find_door;
 use crate::engine::milliseconds;
 use crate::error::{EngineLost, StartFailed};
+use crate::handshake::Terms;
 use crate::notice::Notice;
 use crate::process::{Process, Program};
-use crate::request::{Order, Request, Unsent};
+use crate::request::{Request, Unsent};
 use crate::restart::{RestartBudget, RestartPolicy};
 use crate::spawn;
-use crate::types::{EngineShutdown, JsonObject, Limits, Welcome};
+use crate::types::{EngineShutdown, JsonObject, Limits};
 
 // Together below the second within which a loss must be reported.
 const EXIT_AFTER_DISCONNECT: Duration = Duration::from_millis(400);
@@ -44,6 +46,16 @@ pub(crate) enum Source {
 struct Life {
     connection: Connection,
     process: Option<Process>,
+}
+
+impl Life {
+    /// Lets requests come.
+    fn present(&self, desk: &Desk) {
+        desk.up(
+            &self.connection,
+            self.process.as_ref().map(|process| process.pid),
+        );
+    }
 }
 
 async fn open_life(source: &Source, terms: &Terms) -> Result<Life, StartFailed> {
@@ -83,94 +95,6 @@ pub(crate) enum Wish {
     StopRestarting,
 }
 
-/// Whom requests go to.
-#[derive(Debug)]
-enum State {
-    /// The present life.
-    Up {
-        commands: Commands,
-        welcome: Arc<Welcome>,
-        pid: Option<u32>,
-    },
-    /// Between two lives they wait, unsent, for the next.
-    Between(Unsent),
-    /// There will be none.
-    Over(EngineLost),
-}
-
-/// Where requests are handed in.
-#[derive(Debug, Clone)]
-pub(crate) struct Desk(Arc<Mutex<State>>);
-
-impl Desk {
-    /// Sends a request now, or once a restart is through; fails it when there will be no engine.
-    pub(crate) fn submit(&self, order: Order) {
-        let mut state = self.lock();
-        match &mut *state {
-            State::Up { commands, .. } => {
-                if let Err(mpsc::error::SendError(Command::Submit(order))) =
-                    commands.send(Command::Submit(order))
-                {
-                    // That life is over, and its supervisor is about to notice.
-                    *state = State::Between(Unsent::from([order]));
-                }
-            }
-            State::Between(unsent) => unsent.push_back(order),
-            State::Over(lost) => order.fail(lost.for_request(false)),
-        }
-    }
-
-    /// What the present engine said about itself, and its process id when it is one's own.
-    pub(crate) fn present(&self) -> Result<(Arc<Welcome>, Option<u32>), EngineLost> {
-        match &*self.lock() {
-            State::Up { welcome, pid, .. } => Ok((welcome.clone(), *pid)),
-            State::Between(_) => Err(EngineLost::new("the engine is being started again")),
-            State::Over(lost) => Err(lost.clone()),
-        }
-    }
-
-    fn up(&self, life: &Life) {
-        let mut state = self.lock();
-        let commands = life.connection.commands.clone();
-        if let State::Between(unsent) = &mut *state {
-            for order in unsent.drain(..) {
-                // A connection that is over again gives them back as unsent.
-                let _ = commands.send(Command::Submit(order));
-            }
-        }
-        *state = State::Up {
-            commands,
-            welcome: life.connection.welcome.clone(),
-            pid: life.process.as_ref().map(|process| process.pid),
-        };
-    }
-
-    fn between(&self, unsent: Unsent) {
-        let mut state = self.lock();
-        match &mut *state {
-            State::Between(waiting) => waiting.extend(unsent),
-            State::Up { .. } => *state = State::Between(unsent),
-            State::Over(lost) => unsent
-                .into_iter()
-                .for_each(|order| order.fail(lost.for_request(false))),
-        }
-    }
-
-    fn over(&self, lost: EngineLost) {
-        let unsent = match std::mem::replace(&mut *self.lock(), State::Over(lost.clone())) {
-            State::Between(unsent) => unsent,
-            State::Up { .. } | State::Over(_) => Unsent::new(),
-        };
-        for order in unsent {
-            order.fail(lost.for_request(false));
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Begins the first life; the engine ends when the sender of wishes is dropped.
 pub(crate) async fn supervise(
     source: Source,
@@ -178,8 +102,8 @@ pub(crate) async fn supervise(
     restart: RestartPolicy,
 ) -> Result<(Desk, mpsc::UnboundedSender<Wish>), StartFailed> {
     let life = open_life(&source, &terms).await?;
-    let desk = Desk(Arc::new(Mutex::new(State::Between(Unsent::new()))));
-    desk.up(&life);
+    let desk = Desk::new();
+    life.present(&desk);
     let (wishes, to_fulfil) = mpsc::unbounded_channel();
     let supervisor = Supervisor {
         source,
@@ -235,7 +159,7 @@ impl Supervisor {
         let lost = loop {
             tokio::select! {
                 end = &mut *task => {
-                    ended = end.ok();
+                    ended = Some(end_of(end));
                     break true;
                 }
                 () = exited(process.as_ref()) => break true,
@@ -276,7 +200,10 @@ impl Supervisor {
             };
             tokio::select! {
                 _ = process.exits_within(patience) => {}
-                () = self.aborted() => self.closing = true,
+                done = last_wish(&mut self.wishes, &mut self.budget) => {
+                    self.waiting.extend(done);
+                    self.closing = true;
+                }
             }
         }
         if let Some(process) = &process {
@@ -284,24 +211,17 @@ impl Supervisor {
             process.last_words(LAST_WORDS).await;
         }
         // The end of a process's connection is on its way; others are left.
-        let end = match ended {
-            None if process.is_some() => timeout(LAST_WORDS, &mut *task).await.ok(),
-            ended => ended.map(Ok),
-        };
-        let end = match end {
-            Some(end) => end,
+        if ended.is_none() && process.is_some() {
+            ended = timeout(LAST_WORDS, &mut *task).await.ok().map(end_of);
+        }
+        let mut ended = match ended {
+            Some(ended) => ended,
             None => {
                 // A connection that has just ended needs no telling.
                 let _ = life.connection.commands.send(Command::Close);
-                task.await
+                end_of(task.await)
             }
         };
-        let mut ended = end.unwrap_or_else(|_| Ended {
-            reason: "its task has ended".into(),
-            said_bye: false,
-            pending: Vec::new(),
-            unsent: Unsent::new(),
-        });
         let error = gone.fail_pending(&mut ended);
         self.desk.between(std::mem::take(&mut ended.unsent));
         (error, ended.said_bye)
@@ -351,15 +271,15 @@ impl Supervisor {
         while self.budget.spend(Instant::now()) {
             let opened = tokio::select! {
                 opened = open_life(&self.source, &self.terms) => opened,
-                wish = last_wish(&mut self.wishes) => {
-                    self.waiting.extend(wish);
+                done = last_wish(&mut self.wishes, &mut self.budget) => {
+                    self.waiting.extend(done);
                     self.closing = true;
                     return Err(EngineLost::new(CLOSED));
                 }
             };
             match opened {
                 Ok(life) => {
-                    self.desk.up(&life);
+                    life.present(&self.desk);
                     if let Some(process) = &life.process {
                         self.terms
                             .listeners
@@ -397,14 +317,26 @@ async fn exited(process: Option<&Process>) {
 }
 
 /// Waits for a wish to end; who waits for its fulfilment, if anybody.
-async fn last_wish(wishes: &mut mpsc::UnboundedReceiver<Wish>) -> Option<oneshot::Sender<()>> {
+async fn last_wish(
+    wishes: &mut mpsc::UnboundedReceiver<Wish>,
+    budget: &mut RestartBudget,
+) -> Option<oneshot::Sender<()>> {
     loop {
         match wishes.recv().await {
             Some(Wish::Close(_, done) | Wish::Abort(done)) => return Some(done),
-            Some(Wish::StopRestarting) => {}
+            Some(Wish::StopRestarting) => *budget = RestartBudget::new(RestartPolicy::NEVER),
             None => return None,
         }
     }
+}
+
+fn end_of(joined: Result<Ended, JoinError>) -> Ended {
+    joined.unwrap_or_else(|_| Ended {
+        reason: "its task has ended".into(),
+        said_bye: false,
+        pending: Vec::new(),
+        unsent: Unsent::new(),
+    })
 }
 
 /// An engine that has ended or is about to.
