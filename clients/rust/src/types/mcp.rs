@@ -5,22 +5,6 @@
 
 use super::*;
 
-/// A token in every request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename = "bearer")]
-pub struct BearerAuth {
-    pub token: String,
-}
-
-impl BearerAuth {
-    /// With what must be given.
-    pub fn new(token: impl Into<String>) -> Self {
-        Self {
-            token: token.into(),
-        }
-    }
-}
-
 /// What is being typed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CompletionArgument {
@@ -42,37 +26,6 @@ tagged_union! {
     pub enum CompletionReference by "type" {
         RefPrompt(PromptReference) = "ref/prompt",
         RefResource(ResourceReference) = "ref/resource",
-    }
-}
-
-/// Streamable HTTP.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename = "http")]
-pub struct HttpTransport {
-    pub url: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub headers: Option<BTreeMap<String, String>>,
-    /// None: OAuth when the server asks for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth: Option<McpAuth>,
-}
-
-impl HttpTransport {
-    /// With what must be given.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            headers: None,
-            auth: None,
-        }
-    }
-}
-
-setters! {
-    HttpTransport {
-        headers: BTreeMap<String, String>,
-        /// None: OAuth when the server asks for it.
-        auth: McpAuth,
     }
 }
 
@@ -105,14 +58,6 @@ setters! {
         /// How long a call may take, progress or not.
         timeout_ms: i64,
         connect_timeout_ms: i64,
-    }
-}
-
-tagged_union! {
-    pub enum McpAuth by "type" {
-        None(NoAuth) = "none",
-        Bearer(BearerAuth) = "bearer",
-        Oauth(OAuth) = "oauth",
     }
 }
 
@@ -224,18 +169,6 @@ pub struct McpExposedTool {
     /// What models call it: server__tool, within OpenAI's rule for names.
     pub exposed_name: String,
     pub tool: McpServerTool,
-}
-
-/// What a server offers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct McpFeatures {
-    pub tools: bool,
-    pub prompts: bool,
-    pub resources: bool,
-    pub subscriptions: bool,
-    pub completions: bool,
-    pub logging: bool,
 }
 
 /// Fill in a prompt.
@@ -425,70 +358,6 @@ impl McpResources {
     }
 }
 
-/// A server this engine is, or should be, connected to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct McpServer {
-    /// What everything here calls it.
-    pub name: String,
-    pub transport: TransportKind,
-    pub state: McpServerState,
-    /// Why it is not ready.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// MCP's revision that both speak.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub protocol_version: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub info: Option<McpServerInfo>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub features: Option<McpFeatures>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instructions: Option<String>,
-    /// How many tools it has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tools: Option<i64>,
-}
-
-/// What a server says of itself, as MCP writes it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct McpServerInfo {
-    pub name: String,
-    pub version: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    #[serde(
-        rename = "websiteUrl",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub website_url: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub icons: Option<Vec<McpIcon>>,
-}
-
-/// Every server, whatever its state.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct McpServerList {
-    pub servers: Vec<McpServer>,
-}
-
-open_enum! {
-    /// How a connection is; "waiting" is the time before it is tried again.
-    pub enum McpServerState {
-        Connecting = "connecting",
-        Ready = "ready",
-        NeedsAuth = "needs_auth",
-        Waiting = "waiting",
-        Failed = "failed",
-        Disabled = "disabled",
-    }
-}
-
 /// Every server, from the configuration and added since.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct McpServers {}
@@ -565,14 +434,6 @@ setters! {
     }
 }
 
-tagged_union! {
-    pub enum McpTransport by "type" {
-        Stdio(StdioTransport) = "stdio",
-        Http(HttpTransport) = "http",
-        Sse(SseTransport) = "sse",
-    }
-}
-
 /// No longer be told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct McpUnsubscribe {
@@ -587,39 +448,6 @@ impl McpUnsubscribe {
             server: server.into(),
             uri: uri.into(),
         }
-    }
-}
-
-/// The server takes everybody.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename = "none")]
-pub struct NoAuth {}
-
-/// Sign in as MCP says: OAuth 2.1 with PKCE; the host opens the browser (host.open_url).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename = "oauth")]
-pub struct OAuth {
-    /// None: the client registers itself, where the server allows it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_secret: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scopes: Option<Vec<String>>,
-    /// A scheme of the application's own; None: a listener on 127.0.0.1 for as long as it takes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub redirect_uri: Option<String>,
-}
-
-setters! {
-    OAuth {
-        /// None: the client registers itself, where the server allows it.
-        client_id: String,
-        client_secret: String,
-        scopes: Vec<String>,
-        /// A scheme of the application's own; None: a listener on 127.0.0.1 for as long as it
-        /// takes.
-        redirect_uri: String,
     }
 }
 
@@ -648,82 +476,6 @@ impl ResourceReference {
     /// With what must be given.
     pub fn new(uri: impl Into<String>) -> Self {
         Self { uri: uri.into() }
-    }
-}
-
-/// HTTP with server-sent events, as servers before 2025-03-26 speak it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename = "sse")]
-pub struct SseTransport {
-    pub url: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub headers: Option<BTreeMap<String, String>>,
-    /// None: OAuth when the server asks for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth: Option<McpAuth>,
-}
-
-impl SseTransport {
-    /// With what must be given.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            headers: None,
-            auth: None,
-        }
-    }
-}
-
-setters! {
-    SseTransport {
-        headers: BTreeMap<String, String>,
-        /// None: OAuth when the server asks for it.
-        auth: McpAuth,
-    }
-}
-
-/// A program that the engine starts; it runs in a process group of its own and ends with the
-/// engine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename = "stdio")]
-pub struct StdioTransport {
-    pub command: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub args: Option<Vec<String>>,
-    /// Added to a scrubbed environment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub env: Option<BTreeMap<String, String>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cwd: Option<String>,
-}
-
-impl StdioTransport {
-    /// With what must be given.
-    pub fn new(command: impl Into<String>) -> Self {
-        Self {
-            command: command.into(),
-            args: None,
-            env: None,
-            cwd: None,
-        }
-    }
-}
-
-setters! {
-    StdioTransport {
-        args: Vec<String>,
-        /// Added to a scrubbed environment.
-        env: BTreeMap<String, String>,
-        cwd: String,
-    }
-}
-
-open_enum! {
-    /// How a server is reached.
-    pub enum TransportKind {
-        Stdio = "stdio",
-        Http = "http",
-        Sse = "sse",
     }
 }
 
