@@ -82,9 +82,7 @@ class Channel:
             return
         self._outbox.append(frames)
         self._flush()
-        # Sending may take the descriptor's signal for a message that came meanwhile.
-        if _is_readable(self._dealer):
-            self._schedule_pump()
+        self._look_again()
 
     async def close(self) -> None:
         """Send what is queued, as far as the peer takes it at once, and give everything back."""
@@ -99,8 +97,11 @@ class Channel:
         # The descriptor tells of changes alone: what came before it was watched must be asked for.
         self._loop.call_soon(callback)
 
-    def _schedule_pump(self) -> None:
-        if not self._pump_scheduled:
+    def _look_again(self) -> None:
+        """Run the pump when there is something to do: using the socket may take its descriptor's signal."""
+        events = int(self._dealer.getsockopt(zmq.EVENTS))
+        has_work = events & zmq.POLLIN or (self._outbox and events & zmq.POLLOUT)
+        if has_work and not self._pump_scheduled:
             self._pump_scheduled = True
             self._loop.call_soon(self._pump)
 
@@ -111,11 +112,9 @@ class Channel:
             return
         self._flush()
         batch: list[Frames] = []
-        while _is_readable(self._dealer):
-            if len(batch) == _MESSAGES_PER_TURN:
-                self._schedule_pump()
-                break
+        while len(batch) < _MESSAGES_PER_TURN and _is_readable(self._dealer):
             batch.append(self._dealer.recv_multipart(zmq.DONTWAIT))
+        self._look_again()
         if batch:
             self._deliver(batch)
 

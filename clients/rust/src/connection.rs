@@ -18,6 +18,7 @@ use crate::handshake::{Terms, open_message};
 use crate::host_requests::HostRequests;
 use crate::liveness::{PingWatch, Tick};
 use crate::notice::{Listeners, Notice};
+use crate::outgoing::{send, send_encoded};
 use crate::request::{Order, Outcome, Unsent};
 use crate::transport::{Frames, Incoming, Link};
 use crate::types::{Bye, ErrorBody, Limits, Welcome};
@@ -77,23 +78,6 @@ impl Connection {
             task,
         }
     }
-}
-
-/// Sends a message of this side's own making.
-pub(crate) fn send<T: Serialize>(
-    outbox: &mpsc::UnboundedSender<Frames>,
-    header: &Header,
-    body: &T,
-) {
-    match codec::encode(body, &Limits::default()) {
-        Ok(body) => send_encoded(outbox, header, body),
-        Err(error) => tracing::error!(%error, "a message could not be encoded"),
-    }
-}
-
-fn send_encoded(outbox: &mpsc::UnboundedSender<Frames>, header: &Header, body: Vec<u8>) {
-    // The link's end is told by its inbox.
-    let _ = outbox.send(vec![codec::encode_header(header).into(), body.into()]);
 }
 
 /// A request that was sent.

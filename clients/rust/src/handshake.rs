@@ -6,12 +6,13 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use crate::codec;
-use crate::connection::{Connection, send};
+use crate::connection::Connection;
 use crate::envelope::{Header, Kind};
 use crate::error::{Error, StartFailed};
 use crate::host_requests::Handlers;
 use crate::liveness::Liveness;
 use crate::notice::Listeners;
+use crate::outgoing::send;
 use crate::transport::{Door, Frames, Incoming, Link, Transport};
 use crate::types::{Bye, ClientInfo, Hello, Limits, Welcome};
 

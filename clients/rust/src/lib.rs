@@ -16,6 +16,7 @@ mod host_requests;
 mod liveness;
 mod namespaces;
 mod notice;
+mod outgoing;
 mod process;
 mod request;
 mod restart;

@@ -22,6 +22,7 @@ def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
 def test_it_is_called_while_there_is_something_and_not_after_the_end(runner: asyncio.Runner) -> None:
     async def watch() -> bytes:
         reader, writer = socket.socketpair()
+        other_reader, other_writer = socket.socketpair()
         taken = bytearray()
         enough = asyncio.Event()
 
@@ -37,10 +38,15 @@ def test_it_is_called_while_there_is_something_and_not_after_the_end(runner: asy
         await asyncio.wait_for(enough.wait(), DEADLINE)
         stop()
         writer.send(b"d")
-        await asyncio.sleep(0.05)
+        # The loop has looked at every descriptor once more when it tells of this one.
+        seen = asyncio.Event()
+        stop_other = watch_readable(asyncio.get_running_loop(), other_reader.fileno(), seen.set)
+        other_writer.send(b"x")
+        await asyncio.wait_for(seen.wait(), DEADLINE)
+        stop_other()
         assert reader.recv(10) == b"d"
-        reader.close()
-        writer.close()
+        for one in (reader, writer, other_reader, other_writer):
+            one.close()
         return bytes(taken)
 
     assert runner.run(watch()) == b"abc"
