@@ -6,10 +6,11 @@ root, as they are committed. A new language is a module here and a line below.
 
 from collections.abc import Callable
 
+from sidecar_generator import vectors
 from sidecar_generator.emit import markdown, python, rust, typescript
 from sidecar_generator.schema import Schema
 
 Files = dict[str, str]
 Emitter = Callable[[Schema], Files]
 
-EMITTERS: tuple[Emitter, ...] = (markdown.emit, python.emit, rust.emit, typescript.emit)
+EMITTERS: tuple[Emitter, ...] = (markdown.emit, python.emit, rust.emit, typescript.emit, vectors.emit)

@@ -38,7 +38,8 @@ _INTRODUCTION = """\
 # The protocol
 
 A host and the sidecar exchange messages of two frames, header and body, both msgpack with string keys.
-This page is the reference of what can be asked and told; machines read `protocol/schema.json` instead.
+This page is the reference of what can be asked and told; machines read `protocol/schema.json` instead. How
+messages travel, and what a program does to exchange them, is told in [Write a client](write-a-client.md).
 
 - A request ends with exactly one result or one error. With `stream: true` events come before it, and the
   result is complete all the same.
