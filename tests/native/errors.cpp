@@ -88,6 +88,13 @@ void check_tensors(const TinyWeights& weights) {
     refused(native_test_product("sse9", &query, query.stored, &out, 1, &out), "an unknown path's product");
     refused(native_test_product("auto", &query, 99, &out, 1, &out), "an unknown format's product");
     refused(native_test_product("auto", &query, query.stored, &out, 0, &out), "a product of no tokens");
+    expect(native_test_bandwidth(16, 1) == -1, "a bandwidth over 16 bytes");
+    expect(native_test_bandwidth(1 << 20, 0) == -1, "a bandwidth of no threads");
+    expect(native_test_bandwidth(1 << 20, 2) > 0, "no bandwidth");
+    expect(native_test_multiplications("sse9", query.stored, 1) == -1, "an unknown path's multiplications");
+    expect(native_test_multiplications("auto", 0, 1) == -1, "multiplications of plain floats");
+    expect(native_test_multiplications("auto", 99, 1) == -1, "an unknown format's multiplications");
+    expect(native_test_multiplications("auto", int32_t(native::Format::q4_1), 0) == -1, "no thread's multiplications");
 }
 
 void check_caches(const TinyWeights& weights) {

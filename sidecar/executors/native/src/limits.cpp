@@ -1,0 +1,102 @@
+// What this machine can do at best, against which a step is measured: how fast memory is read, which
+// is the limit of decoding, and how fast weights and tokens that lie in the caches are multiplied,
+// which is the limit of prompts. Each with as many threads as a model would use.
+#include <chrono>
+#include <cstring>
+
+#include "abi.h"
+#include "memory.h"
+#include "paths.h"
+#include "team.h"
+
+using namespace native;
+
+namespace {
+
+constexpr size_t kPieceBytes = size_t(1) << 16;
+constexpr size_t kAheadBytes = 8192;
+constexpr int kMaxThreads = 256;
+constexpr int64_t kMaxBytes = int64_t(1) << 36;
+
+// Of a product that stays in the second cache: 60 to 130 KiB of weights and 73 KiB of tokens.
+constexpr size_t kTiles = 6, kColumns = 1024, kTokens = 32, kProductsPerThread = 2000;
+
+double seconds_of(Team& team, size_t items, void (*work)(void*, int, size_t), void* context) {
+    auto begin = std::chrono::steady_clock::now();
+    team.run(1, [&](Team::Member& member) {
+        member.share(items, 1, [&](size_t item, size_t) { work(context, member.number(), item); });
+    });
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+uint64_t read_all(const uint8_t* memory, size_t bytes) {
+    uint64_t sums[8] = {};
+    for (size_t offset = 0; offset + sizeof sums <= bytes; offset += sizeof sums) {
+        __builtin_prefetch(memory + offset + kAheadBytes, 0, 2);
+        uint64_t words[8];
+        std::memcpy(words, memory + offset, sizeof words);
+        for (int i = 0; i < 8; ++i) sums[i] += words[i];
+    }
+    uint64_t total = 0;
+    for (uint64_t sum : sums) total += sum;
+    return total;
+}
+
+struct Reading {
+    const uint8_t* memory;
+    std::atomic<uint64_t> total{0};
+};
+
+struct Multiplying {
+    const Kernels* kernels;
+    Weights weights;
+    Activations input;
+    uint8_t* results;  // one product of each thread
+
+    static constexpr size_t kStride = kTiles * kTileRows;
+    static constexpr size_t kResultBytes = kTokens * kStride * sizeof(float);
+};
+
+}  // namespace
+
+double native_test_bandwidth(int64_t bytes, int32_t threads) {
+    if (bytes < int64_t(kPieceBytes) || bytes > kMaxBytes || threads < 1 || threads > kMaxThreads) return -1;
+    Pages pages = allocate_pages(size_t(bytes));
+    if (!pages) return -1;
+    std::memset(pages.get(), 1, size_t(bytes));
+    Team team(threads);
+    Reading reading{pages.get()};
+    auto read = [](void* context, int, size_t piece) {
+        auto& reading = *static_cast<Reading*>(context);
+        reading.total += read_all(reading.memory + piece * kPieceBytes, kPieceBytes);
+    };
+    double seconds = seconds_of(team, size_t(bytes) / kPieceBytes, read, &reading);
+    // Using the sum keeps the compiler from leaving out the reading.
+    return reading.total.load() ? double(bytes) / seconds : -1;
+}
+
+double native_test_multiplications(const char* path, int32_t format, int32_t threads) {
+    const Kernels* kernels = path ? find_path(path) : nullptr;
+    if (!kernels || format < 0 || format >= int32_t(Format::count) || !is_quantized(Format(format)) || threads < 1 ||
+        threads > kMaxThreads)
+        return -1;
+    constexpr size_t groups = groups_of(kColumns);
+    Pages weights = allocate_pages(kTiles * tile_bytes(Format(format), kColumns) + kAheadBytes);
+    Pages tokens = allocate_pages(kTokens / kTokenBlock * groups * sizeof(ActivationGroup));
+    Pages results = allocate_pages(size_t(threads) * Multiplying::kResultBytes);
+    if (!weights || !tokens || !results) return -1;
+    Multiplying multiplying{kernels,
+                            {Format(format), weights.get(), kColumns},
+                            {nullptr, 0, reinterpret_cast<const ActivationGroup*>(tokens.get()), kTokens},
+                            results.get()};
+    auto multiply = [](void* context, int thread, size_t) {
+        auto& multiplying = *static_cast<Multiplying*>(context);
+        auto* values = reinterpret_cast<float*>(multiplying.results + size_t(thread) * Multiplying::kResultBytes);
+        multiplying.kernels->product(multiplying.weights, 0, kTiles, multiplying.input,
+                                     {values, Multiplying::kStride, nullptr, Store::write});
+    };
+    Team team(threads);
+    size_t products = size_t(threads) * kProductsPerThread;
+    double seconds = seconds_of(team, products, multiply, &multiplying);
+    return double(products) * double(kTiles * kTileRows) * double(kColumns) * double(kTokens) / seconds;
+}
