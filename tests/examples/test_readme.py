@@ -1,4 +1,4 @@
-"""Every Python block of the README runs as it stands there; those of other languages run in their clients' tests."""
+"""Every Python block of the README runs as it stands there; other languages' run in their clients' tests."""
 
 import re
 import subprocess
