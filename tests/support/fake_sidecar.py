@@ -1,6 +1,6 @@
 """A program that starts like the sidecar and then misbehaves as the spawn line's options say.
 
-options.behaviour: refuse, garbage, silent, exit, flood_stderr, other_protocol, no_hello, deaf
+options.behaviour: refuse, garbage, silent, exit, flood_stderr, other_protocol, no_hello, bye, deaf
 (ignores stdin's end and SIGTERM), or nothing: it serves. Served methods: engine.info tells
 its environment and arguments, chat.create streams one event and waits, test.crash dies,
 test.spawn_child leaves a child running, engine.shutdown ends it.
@@ -47,7 +47,7 @@ async def serve(spawn: dict[str, object], behaviour: str | None) -> None:
         for number in range(20_000):
             print(f"line {number}", file=sys.stderr)
         sys.stderr.flush()
-    engine = FakeEngine(answers_hello=behaviour != "no_hello")
+    engine = FakeEngine(answers_hello=behaviour not in {"no_hello", "bye"})
     ready = {
         "ready": 1,
         "endpoint": engine.door.endpoint,
@@ -67,6 +67,10 @@ async def serve(spawn: dict[str, object], behaviour: str | None) -> None:
 
 
 async def answer(engine: FakeEngine, behaviour: str | None) -> None:
+    if behaviour == "bye":
+        await engine.next(Kind.HELLO)
+        error = {"code": "unsupported_protocol", "message": "no common protocol version"}
+        await engine.send(Kind.BYE, error)
     while True:
         header, _ = await engine.next(Kind.REQUEST, Kind.CANCEL, deadline=600)
         match header.m:

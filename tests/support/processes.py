@@ -15,7 +15,7 @@ def assert_gone(processes: Iterable[psutil.Process], seconds: float = GONE_SECON
     """All of them have ended within `seconds`, together; a zombie has ended."""
     deadline = time.monotonic() + seconds
     alive = [process for process in processes if not _ended(process, deadline)]
-    assert alive == []
+    assert not alive, f"still running after {seconds:g} s: {alive}"
 
 
 def _ended(process: psutil.Process, deadline: float) -> bool:
