@@ -1,5 +1,9 @@
 """The Rust emitter: names, fields that may be left out, unions, and the form rustfmt leaves."""
 
+import re
+from pathlib import Path
+
+from sidecar_generator.__main__ import main, no_longer_generated, write
 from sidecar_generator.emit.rust import emit
 from sidecar_generator.emit.rust_types import arm_name, doc_lines, events_name, variable
 from sidecar_generator.extract import extract
@@ -160,3 +164,34 @@ def test_every_method_has_its_call_and_every_stream_its_events() -> None:
         assert f"impl HostRequest for {method.params} {{" in asked
     for notification in real.notifications:
         assert f'"{notification.name}" => ' in asked
+
+
+def test_the_vectors_tests_know_every_type_that_is_generated() -> None:
+    real = extract()
+    files = emit(real)
+    types = "".join(text for path, text in files.items() if "/types/" in path)
+    defined = set(re.findall(r"^ *pub (?:struct|enum) (\w+)", types, re.MULTILINE))
+    listed = set(re.findall(r"^    (\w+),$", files["clients/rust/src/vectors/by_name.rs"], re.MULTILINE))
+    unions_of_one = {events_name(real, method) for method in real.methods if method.events is not None}
+    assert listed
+    assert defined - listed == unions_of_one - real.types.keys()
+    assert listed <= defined
+
+
+def test_notifications_are_serialized_by_their_names() -> None:
+    asked = emit(extract())["clients/rust/src/from_engine.rs"]
+    assert '    #[serde(rename = "models.changed")]\n    ModelsChanged(ModelsChanged),\n' in asked
+    assert "    #[serde(untagged)]\n    Unknown {\n" in asked
+
+
+def test_what_a_removed_module_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / "clients/rust/src/types/balls.rs"
+    by_hand = left.with_name("macros.rs")
+    write(emit(schema()), tmp_path)
+    by_hand.write_text("//! Written by hand.\n", encoding="utf-8")
+    files = {path: text for path, text in emit(schema()).items() if not path.endswith("/balls.rs")}
+    assert no_longer_generated(emit(schema()), tmp_path) == []
+    assert no_longer_generated(files, tmp_path) == ["clients/rust/src/types/balls.rs"]
+    assert main([], root=tmp_path) == 0
+    assert not left.exists()
+    assert by_hand.exists()

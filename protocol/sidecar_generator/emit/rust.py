@@ -7,6 +7,7 @@ from sidecar_generator.emit.rust_types import (
     doc_lines,
     events_name,
     is_sent,
+    names,
     signature,
     type_files,
     variable,
@@ -23,12 +24,13 @@ _ARGUMENTS = {"string": "&str", "integer": "i64", "number": "f64", "boolean": "b
 
 
 def emit(schema: Schema) -> dict[str, str]:
-    """types/*.rs, namespaces.rs and from_engine.rs."""
+    """types/*.rs, namespaces.rs, from_engine.rs, and for the tests vectors/by_name.rs."""
     types = {f"{CLIENT}/types/{name}": text for name, text in type_files(schema).items()}
     return {
         **types,
         f"{CLIENT}/namespaces.rs": _namespaces(schema),
         f"{CLIENT}/from_engine.rs": _from_engine(schema),
+        f"{CLIENT}/vectors/by_name.rs": _by_name(schema),
     }
 
 
@@ -112,6 +114,7 @@ def _from_engine(schema: Schema) -> str:
         "//!",
         NOTE,
         "",
+        "use serde::Serialize;",
         "use serde_json::Value;",
         "",
         "use crate::error::Error;",
@@ -129,15 +132,18 @@ def _from_engine(schema: Schema) -> str:
         ]
     lines += [
         "",
-        "/// Something the engine tells without being asked.",
-        "#[derive(Debug, Clone, PartialEq)]",
+        "/// Something the engine tells without being asked. Serialized it has a `name` and `params`.",
+        "#[derive(Debug, Clone, PartialEq, Serialize)]",
+        '#[serde(tag = "name", content = "params")]',
         "#[non_exhaustive]",
         "pub enum Notification {",
     ]
     for item in schema.notifications:
-        lines += [*doc_lines(item.doc, 4), f"    {pascal(item.name)}({item.params}),"]
+        lines += doc_lines(item.doc, 4)
+        lines += [f'    #[serde(rename = "{item.name}")]', f"    {pascal(item.name)}({item.params}),"]
     lines += [
         "    /// One that this version does not know.",
+        "    #[serde(untagged)]",
         "    Unknown {",
         "        /// Its name.",
         "        name: String,",
@@ -160,6 +166,23 @@ def _from_engine(schema: Schema) -> str:
         "            },",
         "        })",
         "    }",
+        "}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _by_name(schema: Schema) -> str:
+    lines = [
+        "//! The types that there are vectors for.",
+        "//!",
+        NOTE,
+        "",
+        "use super::types::types_by_name;",
+        "use crate::types::*;",
+        "",
+        "types_by_name! {",
+        *(f"    {name}," for name in names(schema)),
         "}",
         "",
     ]

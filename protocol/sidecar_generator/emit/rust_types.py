@@ -32,6 +32,8 @@ _SCALARS = {
     "json": "Value",
     "constant": "String",
 }
+_PLAIN = {"Value": "plain::deserialize", "JsonObject": "plain::deserialize_object"}
+"""What reads JSON more strictly than serde_json, and bytes in it, too."""
 _ATTRIBUTE_WIDTH = 70
 _LITERAL_WIDTH = 18
 """What rustfmt leaves on one line, between the brackets."""
@@ -42,23 +44,33 @@ _KEYWORDS = frozenset(
 
 def type_files(schema: Schema) -> dict[str, str]:
     """types/*.rs by file name, mod.rs with them."""
-    roots = [root for method in [*schema.methods, *schema.host_requests] for root in _parts(method)]
-    roots += [item.params for item in schema.notifications]
-    read = reachable(schema, [*roots, "ErrorBody"])
     sent = reachable(
         schema, [method.params for method in schema.methods] + [item.result for item in schema.host_requests]
     )
-    kinds = [kind for name, kind in schema.types.items() if name in read]
     writer = _Writer(schema, sent)
     modules: dict[str, list[str]] = {}
-    for kind in kinds:
-        if kind.module not in WRITTEN_BY_HAND:
-            modules.setdefault(kind.module, []).append(writer.definition(kind))
+    for kind in _kinds(schema):
+        modules.setdefault(kind.module, []).append(writer.definition(kind))
     for method in schema.methods:
         if method.events is not None and isinstance(schema.types[method.events], StructType):
             modules[schema.types[method.params].module].append(_union_of_one(schema, method))
     files = {f"{name}.rs": _file(schema, name, parts) for name, parts in modules.items()}
     return {**files, "mod.rs": _mod_file(modules)}
+
+
+def names(schema: Schema) -> list[str]:
+    """The types that are generated from the schema's, in its order."""
+    return [kind.name for kind in _kinds(schema)]
+
+
+def _kinds(schema: Schema) -> list[Type]:
+    """What messages can hold, and is generated."""
+    roots = [root for method in [*schema.methods, *schema.host_requests] for root in _parts(method)]
+    roots += [item.params for item in schema.notifications]
+    read = reachable(schema, [*roots, "ErrorBody"])
+    return [
+        kind for name, kind in schema.types.items() if name in read and kind.module not in WRITTEN_BY_HAND
+    ]
 
 
 def events_name(schema: Schema, method: Method) -> str:
@@ -193,8 +205,11 @@ class _Writer:
             attributes += ["default", 'skip_serializing_if = "Option::is_none"']
         else:
             attributes += ["default", 'skip_serializing_if = "is_default"']
-        if item.type.kind == "json" and kind == "Value":
-            attributes.append('deserialize_with = "plain::deserialize"')
+        if item.required and item.type.nullable:
+            # Else one that is missing would be read as null.
+            attributes.append('deserialize_with = "Option::deserialize"')
+        elif kind in _PLAIN:
+            attributes.append(f'deserialize_with = "{_PLAIN[kind]}"')
         lines = doc_lines(item.doc, 4)
         if attributes:
             lines += _attribute(attributes)

@@ -116,6 +116,7 @@ pub struct FrameEvent {
     pub direction: FrameDirection,
     pub connection: String,
     pub time: f64,
+    #[serde(deserialize_with = "plain::deserialize_object")]
     pub header: JsonObject,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
@@ -131,7 +132,11 @@ pub struct LogEvent {
     pub time: f64,
     pub logger: String,
     pub message: String,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "is_default",
+        deserialize_with = "plain::deserialize_object"
+    )]
     pub fields: JsonObject,
 }
 

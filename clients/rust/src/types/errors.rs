@@ -14,7 +14,11 @@ pub struct ErrorBody {
     #[serde(default, skip_serializing_if = "is_default")]
     pub retryable: bool,
     /// What a program may want to read.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "is_default",
+        deserialize_with = "plain::deserialize_object"
+    )]
     pub data: JsonObject,
 }
 

@@ -79,7 +79,10 @@ setters! {
 pub struct FormElicitation {
     pub message: String,
     /// JSON Schema of an object without nesting.
-    #[serde(rename = "requestedSchema")]
+    #[serde(
+        rename = "requestedSchema",
+        deserialize_with = "plain::deserialize_object"
+    )]
     pub requested_schema: JsonObject,
 }
 
@@ -95,6 +98,7 @@ pub struct HostApproveTool {
     pub server: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    #[serde(deserialize_with = "plain::deserialize_object")]
     pub arguments: JsonObject,
     pub reason: ApprovalReason,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,6 +114,7 @@ pub struct HostCallTool {
     /// The same after a resume: a host that remembers it need not do the work twice.
     pub call_id: String,
     pub name: String,
+    #[serde(deserialize_with = "plain::deserialize_object")]
     pub arguments: JsonObject,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,

@@ -66,13 +66,24 @@ macro_rules! closed_enum {
         }
     ) => {
         $(#[doc = $doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
         #[non_exhaustive]
         pub enum $name {
             $(
                 #[serde(rename = $value)]
                 $arm,
             )*
+        }
+
+        // What serde derives would take the number of an arm as well.
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                use serde::de::Error as _;
+                match &*<std::borrow::Cow<'de, str>>::deserialize(deserializer)? {
+                    $($value => Ok(Self::$arm),)*
+                    other => Err(D::Error::unknown_variant(other, &[$($value,)*])),
+                }
+            }
         }
     };
 }

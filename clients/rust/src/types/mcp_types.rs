@@ -683,7 +683,7 @@ pub struct McpServerTool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// JSON Schema of its arguments.
-    #[serde(rename = "inputSchema")]
+    #[serde(rename = "inputSchema", deserialize_with = "plain::deserialize_object")]
     pub input_schema: JsonObject,
     /// JSON Schema of its structured content.
     #[serde(
@@ -863,6 +863,7 @@ pub struct McpToolUse {
     pub meta: Option<JsonObject>,
     pub id: String,
     pub name: String,
+    #[serde(deserialize_with = "plain::deserialize_object")]
     pub input: JsonObject,
 }
 

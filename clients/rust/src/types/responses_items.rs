@@ -510,6 +510,7 @@ setters! {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct McpListedTool {
     pub name: String,
+    #[serde(deserialize_with = "plain::deserialize_object")]
     pub input_schema: JsonObject,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,

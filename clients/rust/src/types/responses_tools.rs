@@ -259,6 +259,7 @@ closed_enum! {
 #[serde(tag = "type", rename = "json_schema")]
 pub struct SchemaFormat {
     pub name: String,
+    #[serde(deserialize_with = "plain::deserialize_object")]
     pub schema: JsonObject,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
