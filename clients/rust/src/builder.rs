@@ -120,6 +120,18 @@ impl IntoFuture for Spawn {
 }
 
 /// An engine that is about to be connected to: awaiting it gives the [`Engine`].
+///
+/// ```no_run
+/// # use llm_sidecar_client::{Engine, Liveness};
+/// # use std::time::Duration;
+/// # async fn example() -> Result<(), llm_sidecar_client::Error> {
+/// // The engine may stand still under a debugger.
+/// let patient = Liveness { frozen: Duration::from_secs(3600), ..Liveness::default() };
+/// let engine = Engine::connect().liveness(patient).await?;
+/// println!("{} of {}", engine.welcome()?.version, engine.info().await?.app_id);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "an engine is connected to by awaiting this"]
 pub struct Connect {

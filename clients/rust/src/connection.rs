@@ -19,7 +19,8 @@ use crate::host_requests::HostRequests;
 use crate::liveness::{PingWatch, Tick};
 use crate::notice::{Listeners, Notice};
 use crate::outgoing::{send, send_encoded};
-use crate::request::{Order, Outcome, Unsent};
+use crate::pending::Pending;
+use crate::request::{Order, Unsent};
 use crate::transport::{Frames, Incoming, Link};
 use crate::types::{Bye, ErrorBody, Limits, Welcome};
 
@@ -65,6 +66,7 @@ impl Connection {
             limits: welcome.limits.clone(),
             requests: HashMap::new(),
             last_id: 0,
+            last_host_id: None,
             host_requests: HostRequests::new(terms.handlers.clone()),
             listeners: terms.listeners.clone(),
             watch: PingWatch::new(terms.liveness, Duration::ZERO),
@@ -80,19 +82,14 @@ impl Connection {
     }
 }
 
-/// A request that was sent.
-struct Pending {
-    order: Order,
-    received: u64,
-    cancelled: bool,
-}
-
 struct Actor {
     outbox: mpsc::UnboundedSender<Frames>,
     commands: Commands,
     limits: Limits,
     requests: HashMap<u64, Pending>,
     last_id: u64,
+    /// The engine's requests have ids that rise, too.
+    last_host_id: Option<u64>,
     host_requests: HostRequests,
     listeners: Listeners,
     watch: PingWatch,
@@ -169,34 +166,34 @@ impl Actor {
     // --- from this side
 
     fn submit(&mut self, mut order: Order) {
-        if order.body.len() as u64 > self.limits.message_bytes {
+        let (size, limit) = (order.body.len() as u64, self.limits.message_bytes);
+        if size > limit {
             let message = format!(
-                "{}: the params have {} bytes, the engine accepts {}",
-                order.method,
-                order.body.len(),
-                self.limits.message_bytes
+                "{}: the params have {size} bytes, the engine accepts {limit}",
+                order.method
             );
-            order.fail(Error::too_large(message));
+            order.fail(Error::too_large(
+                message,
+                [("size", size), ("limit", limit)],
+            ));
             return;
         }
         let id = self.last_id + 1;
-        if !order.line.sent(self.commands.clone(), id) {
+        if let Some(credit) = &mut order.terms.credit {
+            *credit = u64::from(*credit).min(self.limits.credit) as u32;
+        }
+        let window = order.terms.credit;
+        if !order.line.sent(self.commands.clone(), id, window) {
             return;
         }
         self.last_id = id;
-        let header = Header {
-            m: Some(order.method.to_string()),
-            credit: order.credit.map(u64::from),
-            ttl: order.deadline.map(|deadline| deadline.as_millis() as u64),
-            ..Header::with_id(Kind::Request, id)
-        };
-        send_encoded(&self.outbox, &header, std::mem::take(&mut order.body));
-        let pending = Pending {
-            order,
-            received: 0,
-            cancelled: false,
-        };
-        self.requests.insert(id, pending);
+        let header = order.header(id);
+        let body = std::mem::take(&mut order.body);
+        if let Err(error) = send_encoded(&self.outbox, &header, body) {
+            order.fail(error);
+            return;
+        }
+        self.requests.insert(id, Pending::new(order));
     }
 
     fn cancel(&mut self, id: u64) {
@@ -222,13 +219,14 @@ impl Actor {
         }
     }
 
-    fn answer(&mut self, id: u64, answer: Result<Vec<u8>, ErrorBody>) {
+    fn answer(&mut self, id: u64, answer: Result<Vec<u8>, Box<ErrorBody>>) {
         let header = |kind| Header {
             s: Some(0),
             ..Header::with_id(kind, id)
         };
         match answer {
-            Ok(result) => send_encoded(&self.outbox, &header(Kind::Result), result),
+            // So short a header is never too long.
+            Ok(result) => drop(send_encoded(&self.outbox, &header(Kind::Result), result)),
             Err(error) => send(&self.outbox, &header(Kind::Error), &error),
         }
     }
@@ -329,14 +327,18 @@ impl Actor {
         let Some(pending) = header.id.and_then(|id| self.requests.remove(&id)) else {
             return;
         };
-        let outcome = outcome(&pending, header, body);
+        let outcome = pending.outcome(header, body);
         // Nobody may wait for it any more.
         let _ = pending.order.end.send(outcome);
     }
 
     fn take_request(&mut self, header: &Header, body: &Bytes) -> Result<(), Error> {
         codec::check(body, &Limits::default())?;
-        let Some(id) = header.id else { return Ok(()) };
+        let Some(id) = header.id.filter(|id| Some(*id) > self.last_host_id) else {
+            tracing::warn!(id = ?header.id, "a request was ignored: ids must rise");
+            return Ok(());
+        };
+        self.last_host_id = Some(id);
         let method = header.m.as_deref().unwrap_or_default();
         if let Err(refusal) = self.host_requests.start(id, method, body.clone()) {
             self.answer(id, Err(refusal));
@@ -358,29 +360,6 @@ impl Actor {
         }
         self.listeners.notification(notification);
         Ok(())
-    }
-}
-
-fn outcome(pending: &Pending, header: &Header, body: &Bytes) -> Outcome {
-    let method = &pending.order.method;
-    if let Some(sent) = header.s
-        && sent != pending.received
-        && !pending.cancelled
-    {
-        return Err(Error::invalid_message(format!(
-            "{method}: {sent} events were sent, {} have arrived",
-            pending.received
-        )));
-    }
-    let unreadable = |error: Error| {
-        Error::invalid_message(format!(
-            "{method}: the engine's answer cannot be read: {error}"
-        ))
-    };
-    codec::check(body, &Limits::default()).map_err(unreadable)?;
-    match header.k {
-        Kind::Result => Ok(body.clone()),
-        _ => Err(codec::read::<ErrorBody>(body).map_err(unreadable)?.into()),
     }
 }
 

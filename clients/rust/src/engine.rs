@@ -14,7 +14,7 @@ use crate::builder::{Connect, Spawn};
 use crate::codec;
 use crate::desk::Desk;
 use crate::error::Error;
-use crate::request::Request;
+use crate::request::{Request, RequestTerms};
 use crate::stream::EventStream;
 use crate::supervisor::Wish;
 use crate::types::{
@@ -43,6 +43,7 @@ pub struct Engine {
     desk: Desk,
     wishes: mpsc::UnboundedSender<Wish>,
     deadline: Option<Duration>,
+    idempotency_key: Option<Arc<str>>,
     credit: u32,
 }
 
@@ -72,12 +73,25 @@ impl Engine {
             desk,
             wishes,
             deadline: None,
+            idempotency_key: None,
             credit: DEFAULT_CREDIT,
         }
     }
 
     /// The same engine, which ends each request of this handle after so long with
     /// [`Error::DeadlineExceeded`], and gives what there was by then.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use llm_sidecar_client::{Engine, Error, types::ChatCompletion, types::ChatCreate};
+    /// # async fn example(engine: Engine, question: &ChatCreate) -> Result<ChatCompletion, Error> {
+    /// let hurried = engine.with_deadline(Duration::from_secs(10));
+    /// match hurried.chat().create(question).await {
+    ///     Err(error @ Error::DeadlineExceeded(_)) => error.partial().ok_or(error),
+    ///     answer => answer,
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
         Self {
@@ -87,11 +101,35 @@ impl Engine {
     }
 
     /// The same engine, which on streams of this handle is at most so many events ahead of the
-    /// reader (32 unless told otherwise, 256 at most).
+    /// reader: 32 unless told otherwise, at least 1, at most what the engine allows (256).
     #[must_use]
     pub fn with_credit(&self, events: u32) -> Self {
         Self {
             credit: events,
+            ..self.clone()
+        }
+    }
+
+    /// The same engine, which takes requests of this handle that bear the same key and the same
+    /// params for one: it attaches a second to the first while that runs, and answers it with the
+    /// first one's result afterwards. So a request whose answer was lost may be made again.
+    ///
+    /// Use a key for one piece of work. Its scope is the app and the method; other params under
+    /// the same key are [`Error::Conflict`], methods that take no key say [`Error::InvalidParams`].
+    ///
+    /// ```no_run
+    /// # use llm_sidecar_client::{Engine, Error};
+    /// # async fn example(engine: Engine, order: &str) -> Result<(), Error> {
+    /// use serde_json::{Value, json};
+    /// let once = engine.with_idempotency_key(format!("welcome-{order}"));
+    /// let conversation: Value = once.call("conversations.create", &json!({})).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_idempotency_key(&self, key: impl Into<Arc<str>>) -> Self {
+        Self {
+            idempotency_key: Some(key.into()),
             ..self.clone()
         }
     }
@@ -207,9 +245,20 @@ impl Engine {
         params: &P,
         credit: Option<u32>,
     ) -> Result<Request, Error> {
+        if credit == Some(0) {
+            return Err(Error::invalid_params(
+                "credit is 0; a stream needs at least 1, or nothing would ever come",
+                "credit",
+            ));
+        }
         let body = codec::encode(params, &Limits::default())?;
         let method = Cow::Owned(method.to_owned());
-        let (request, order) = Request::new(method, body, credit, self.deadline);
+        let terms = RequestTerms {
+            credit,
+            deadline: self.deadline,
+            idempotency_key: self.idempotency_key.clone(),
+        };
+        let (request, order) = Request::new(method, body, terms);
         self.desk.submit(order);
         Ok(request)
     }

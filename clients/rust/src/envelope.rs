@@ -52,6 +52,9 @@ pub(crate) struct Header {
     /// On req: milliseconds left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u64>,
+    /// On req: idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idem: Option<String>,
     /// On req and credit: events the host is ready to take, a delta.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit: Option<u64>,
@@ -69,6 +72,7 @@ impl Header {
             s: None,
             p: None,
             ttl: None,
+            idem: None,
             credit: None,
             n: None,
         }

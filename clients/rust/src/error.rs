@@ -33,7 +33,7 @@ pub struct StartFailed {
     /// Why.
     pub message: String,
     /// What the engine added to its refusal.
-    pub data: Map<String, Value>,
+    pub data: Box<Map<String, Value>>,
     /// How the process ended, if it did.
     pub exit_status: Option<ExitStatus>,
     /// The last lines it wrote to stderr.
@@ -64,7 +64,7 @@ macro_rules! errors {
             $(
                 $(#[doc = $doc])*
                 #[error("{0}")]
-                $arm(Details),
+                $arm(Box<Details>),
             )*
             /// A code that this version does not know.
             #[error("{details}")]
@@ -72,7 +72,7 @@ macro_rules! errors {
                 /// The code.
                 code: String,
                 /// What goes with it.
-                details: Details,
+                details: Box<Details>,
             },
             /// No engine came up, or none could be attached to.
             #[error("{}", .0.message)]
@@ -104,7 +104,7 @@ macro_rules! errors {
 
         impl From<ErrorBody> for Error {
             fn from(body: ErrorBody) -> Self {
-                let details = Details { message: body.message, retryable: body.retryable, data: body.data };
+                let details = Box::new(Details { message: body.message, retryable: body.retryable, data: body.data });
                 match body.code.as_str() {
                     $($code => Self::$arm(details),)*
                     _ => Self::Other { code: body.code.to_string(), details },
@@ -117,7 +117,7 @@ macro_rules! errors {
 errors! {
     /// A message that breaks the protocol.
     InvalidMessage = "invalid_message",
-    /// A message above a size limit.
+    /// A message above a size limit; `data["size"]` and `data["limit"]` are bytes.
     TooLarge = "too_large",
     /// No protocol version is common to both sides.
     UnsupportedProtocol = "unsupported_protocol",
@@ -191,17 +191,33 @@ impl Error {
     }
 
     pub(crate) fn invalid_message(message: impl Into<String>) -> Self {
-        Self::InvalidMessage(Details {
+        Self::InvalidMessage(Box::new(Details {
             message: message.into(),
             ..Details::default()
-        })
+        }))
     }
 
-    pub(crate) fn too_large(message: impl Into<String>) -> Self {
-        Self::TooLarge(Details {
+    /// `figures` are what a program may want to read, such as `size` and `limit` in bytes.
+    pub(crate) fn too_large<const N: usize>(
+        message: impl Into<String>,
+        figures: [(&str, u64); N],
+    ) -> Self {
+        let figures = figures.into_iter();
+        Self::TooLarge(Box::new(Details {
             message: message.into(),
+            data: figures
+                .map(|(name, figure)| (name.to_owned(), figure.into()))
+                .collect(),
             ..Details::default()
-        })
+        }))
+    }
+
+    pub(crate) fn invalid_params(message: impl Into<String>, parameter: &str) -> Self {
+        Self::InvalidParams(Box::new(Details {
+            message: message.into(),
+            data: Map::from_iter([("parameter".to_owned(), parameter.into())]),
+            ..Details::default()
+        }))
     }
 }
 
@@ -210,7 +226,7 @@ impl StartFailed {
         Self {
             code: "start_failed".into(),
             message: message.into(),
-            data: Map::new(),
+            data: Box::default(),
             exit_status: None,
             stderr_tail: Vec::new(),
         }

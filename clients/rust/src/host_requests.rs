@@ -25,7 +25,7 @@ pub trait HostRequest: DeserializeOwned + Send + 'static {
     type Answer: Serialize;
 }
 
-type Answer = Result<Vec<u8>, ErrorBody>;
+type Answer = Result<Vec<u8>, Box<ErrorBody>>;
 type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Answers one kind of request of the engine.
@@ -69,8 +69,23 @@ pub(crate) type Handlers = BTreeMap<String, Handler>;
 /// What a handler answers instead of a result.
 ///
 /// Any error becomes one by `?`: an [`Error`] keeps its code, others are `internal`.
+///
+/// ```
+/// use llm_sidecar_client::HandlerError;
+///
+/// fn read_note(name: &str) -> Result<String, HandlerError> {
+///     if name.contains('/') {
+///         let error = HandlerError::new("permission_denied", "notes lie in one folder");
+///         return Err(error.with_data("name", name));
+///     }
+///     Ok(std::fs::read_to_string(name)?)
+/// }
+///
+/// let error = read_note("../secret").unwrap_err();
+/// assert_eq!(error.message(), "notes lie in one folder");
+/// ```
 #[derive(Debug, Clone)]
-pub struct HandlerError(ErrorBody);
+pub struct HandlerError(Box<ErrorBody>);
 
 impl HandlerError {
     /// An error with one of the protocol's codes, such as `permission_denied`.
@@ -94,22 +109,23 @@ impl HandlerError {
 impl<E: std::error::Error + 'static> From<E> for HandlerError {
     fn from(error: E) -> Self {
         match (&error as &dyn Any).downcast_ref::<Error>() {
-            Some(known) => Self(ErrorBody {
-                data: known.data().cloned().unwrap_or_default(),
-                ..body(known.code(), known.to_string())
-            }),
+            Some(known) => {
+                let mut told = body(known.code(), known.to_string());
+                told.data = known.data().cloned().unwrap_or_default();
+                Self(told)
+            }
             None => Self(body("internal", error.to_string())),
         }
     }
 }
 
-fn body(code: &str, message: impl Into<String>) -> ErrorBody {
-    ErrorBody {
+fn body(code: &str, message: impl Into<String>) -> Box<ErrorBody> {
+    Box::new(ErrorBody {
         code: code.into(),
         message: message.into(),
         retryable: false,
         data: Map::new(),
-    }
+    })
 }
 
 /// Runs the handlers, one task per request. Dropping it ends them.
@@ -132,7 +148,12 @@ impl HostRequests {
     }
 
     /// Runs the handler of a request whose params were checked; without one it is refused.
-    pub(crate) fn start(&mut self, id: u64, method: &str, params: Bytes) -> Result<(), ErrorBody> {
+    pub(crate) fn start(
+        &mut self,
+        id: u64,
+        method: &str,
+        params: Bytes,
+    ) -> Result<(), Box<ErrorBody>> {
         let Some(handler) = self.handlers.get(method) else {
             return Err(body(
                 "unsupported",
@@ -172,7 +193,7 @@ impl HostRequests {
     }
 }
 
-fn ending(error: JoinError) -> ErrorBody {
+fn ending(error: JoinError) -> Box<ErrorBody> {
     match error.try_into_panic() {
         Ok(panic) => {
             let said = panic

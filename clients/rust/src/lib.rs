@@ -17,6 +17,7 @@ mod liveness;
 mod namespaces;
 mod notice;
 mod outgoing;
+mod pending;
 mod process;
 mod request;
 mod restart;
@@ -28,6 +29,8 @@ pub mod transport;
 // Where the protocol says nothing of a field, its name does.
 #[allow(missing_docs)]
 pub mod types;
+#[cfg(test)]
+mod vectors;
 
 pub use builder::{Connect, Spawn};
 pub use engine::Engine;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,14 +16,21 @@ use crate::error::{Details, EngineLost, Error};
 /// What the engine does with a request: its result or the error that ended it.
 pub(crate) type Outcome = Result<Bytes, Error>;
 
+/// What a request's header says besides its method.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RequestTerms {
+    /// Events the engine may be ahead of the reader; None: the request does not stream.
+    pub credit: Option<u32>,
+    pub deadline: Option<Duration>,
+    pub idempotency_key: Option<Arc<str>>,
+}
+
 /// The half of a request that travels to the connection.
 #[derive(Debug)]
 pub(crate) struct Order {
     pub method: Cow<'static, str>,
     pub body: Vec<u8>,
-    /// Events the engine may be ahead of the reader; None: the request does not stream.
-    pub credit: Option<u32>,
-    pub deadline: Option<Duration>,
+    pub terms: RequestTerms,
     pub events: mpsc::UnboundedSender<Bytes>,
     pub end: oneshot::Sender<Outcome>,
     pub line: Line,
@@ -45,38 +52,58 @@ pub(crate) struct Line(Arc<Mutex<LineState>>);
 enum LineState {
     #[default]
     Unsent,
-    Sent {
-        commands: Commands,
-        id: u64,
-    },
+    Sent(Sent),
     Cancelled,
+}
+
+#[derive(Debug)]
+struct Sent {
+    commands: Commands,
+    id: u64,
+    /// Events the engine may be ahead of the reader, if the request streams.
+    window: Option<u32>,
+    /// Events that were read and for which no new credit was given.
+    consumed: u32,
 }
 
 impl Line {
     /// It goes out under this id; false when it was cancelled before.
-    pub(crate) fn sent(&self, commands: Commands, id: u64) -> bool {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn sent(&self, commands: Commands, id: u64, window: Option<u32>) -> bool {
+        let mut state = self.lock();
         if matches!(*state, LineState::Cancelled) {
             return false;
         }
-        *state = LineState::Sent { commands, id };
+        *state = LineState::Sent(Sent {
+            commands,
+            id,
+            window,
+            consumed: 0,
+        });
         true
     }
 
-    /// Tells the connection; it does not listen when it is over.
-    fn tell(&self, command: impl FnOnce(u64) -> Command) {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let LineState::Sent { commands, id } = &*state {
-            let _ = commands.send(command(*id));
+    /// An event was read. The engine is told in halves of the window, so that it seldom stands at
+    /// zero and no message is sent for each event.
+    fn consume(&self) {
+        let mut state = self.lock();
+        let LineState::Sent(sent) = &mut *state else {
+            return;
+        };
+        let Some(window) = sent.window else { return };
+        sent.consumed += 1;
+        if sent.consumed * 2 >= window {
+            let events = std::mem::take(&mut sent.consumed);
+            // A connection that is over does not listen.
+            let _ = sent.commands.send(Command::Credit(sent.id, events));
         }
     }
 
     /// Whether it was sent.
     fn cancel(&self) -> bool {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         match &*state {
-            LineState::Sent { commands, id } => {
-                let _ = commands.send(Command::Cancel(*id));
+            LineState::Sent(sent) => {
+                let _ = sent.commands.send(Command::Cancel(sent.id));
                 true
             }
             _ => {
@@ -85,14 +112,16 @@ impl Line {
             }
         }
     }
+
+    fn lock(&self) -> MutexGuard<'_, LineState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The half that its asker holds. Dropping it cancels the request.
 #[derive(Debug)]
 pub(crate) struct Request {
     method: Cow<'static, str>,
-    credit: Option<u32>,
-    consumed: u32,
     events: mpsc::UnboundedReceiver<Bytes>,
     end: oneshot::Receiver<Outcome>,
     outcome: Option<Outcome>,
@@ -105,8 +134,7 @@ impl Request {
     pub(crate) fn new(
         method: Cow<'static, str>,
         body: Vec<u8>,
-        credit: Option<u32>,
-        deadline: Option<Duration>,
+        terms: RequestTerms,
     ) -> (Self, Order) {
         let (to_events, events) = mpsc::unbounded_channel();
         let (to_end, end) = oneshot::channel();
@@ -114,16 +142,13 @@ impl Request {
         let order = Order {
             method: method.clone(),
             body,
-            credit,
-            deadline,
+            terms,
             events: to_events,
             end: to_end,
             line: line.clone(),
         };
         let request = Self {
             method,
-            credit,
-            consumed: 0,
             events,
             end,
             outcome: None,
@@ -138,7 +163,7 @@ impl Request {
     pub(crate) fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Outcome>> {
         while let Some(event) = std::task::ready!(self.events.poll_recv(context)) {
             if !self.cancelled {
-                self.consume(1);
+                self.consume();
                 return Poll::Ready(Some(Ok(event)));
             }
         }
@@ -156,7 +181,7 @@ impl Request {
     pub(crate) async fn result(&mut self) -> Outcome {
         poll_fn(|context| {
             while let Poll::Ready(Some(_)) = self.events.poll_recv(context) {
-                self.consume(1);
+                self.consume();
             }
             self.poll_end(context)
         })
@@ -170,10 +195,10 @@ impl Request {
         }
         self.cancelled = true;
         if !self.line.cancel() {
-            self.outcome = Some(Err(Error::Cancelled(Details {
+            self.outcome = Some(Err(Error::Cancelled(Box::new(Details {
                 message: format!("{} was cancelled before it was sent", self.method),
                 ..Details::default()
-            })));
+            }))));
             self.events.close();
         }
     }
@@ -192,16 +217,9 @@ impl Request {
         }
     }
 
-    fn consume(&mut self, events: u32) {
-        let Some(credit) = self.credit else { return };
-        if self.outcome.is_some() || self.cancelled {
-            return;
-        }
-        self.consumed += events;
-        // In halves, so that the engine seldom stands at zero and a message is not sent for each event.
-        if self.consumed * 2 >= credit {
-            let consumed = std::mem::take(&mut self.consumed);
-            self.line.tell(|id| Command::Credit(id, consumed));
+    fn consume(&self) {
+        if self.outcome.is_none() && !self.cancelled {
+            self.line.consume();
         }
     }
 }

@@ -109,7 +109,7 @@ async fn ready_door(line: &[u8], keys: KeyPair, process: &Process) -> Result<Doo
         let refusal: StartError = serde_json::from_value(content).map_err(no_ready_line)?;
         return Err(StartFailed {
             code: refusal.error.code.to_string(),
-            data: refusal.error.data,
+            data: Box::new(refusal.error.data),
             ..failed(format!(
                 "the engine refused to start: {}",
                 refusal.error.message

@@ -18,6 +18,24 @@ use crate::types::{ChatCompletion, ChatEvent, GenerateEvent, Generation};
 ///
 /// It is a [`Stream`] of events; `next` does without `StreamExt`. After the last event comes the
 /// error that ended the request, if one did.
+///
+/// ```no_run
+/// # use llm_sidecar_client::{Engine, types::{ChatCreate, ChatEvent, UserMessage}};
+/// # async fn example(engine: Engine) -> Result<(), llm_sidecar_client::Error> {
+/// let question = ChatCreate::new([UserMessage::new("Hello")]);
+/// let mut stream = engine.chat().stream(&question);
+/// while let Some(event) = stream.next().await {
+///     match event? {
+///         ChatEvent::Loading(loading) => println!("loading: {:.0} %", loading.fraction * 100.0),
+///         ChatEvent::Prefill(prefill) => println!("reading: {}/{}", prefill.done, prefill.total),
+///         ChatEvent::Chunk(event) => println!("{:?}", event.chunk),
+///         _ => {}
+///     }
+/// }
+/// println!("{} tokens", stream.result().await?.usage.completion_tokens);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "dropping a stream cancels its request"]
 pub struct EventStream<E, R> {
     /// What was sent, or why it could not be.

@@ -16,7 +16,7 @@ use crate::error::{EngineLost, StartFailed};
 use crate::handshake::Terms;
 use crate::notice::Notice;
 use crate::process::{Process, Program};
-use crate::request::{Request, Unsent};
+use crate::request::{Request, RequestTerms, Unsent};
 use crate::restart::{RestartBudget, RestartPolicy};
 use crate::spawn;
 use crate::types::{EngineShutdown, JsonObject, Limits};
@@ -232,7 +232,8 @@ impl Supervisor {
         let params = EngineShutdown::default().grace_ms(milliseconds(grace));
         let body = codec::encode(&params, &Limits::default()).unwrap_or_default();
         // Its answer is the end.
-        let (_request, order) = Request::new("engine.shutdown".into(), body, None, None);
+        let (_request, order) =
+            Request::new("engine.shutdown".into(), body, RequestTerms::default());
         let _ = commands.send(Command::Submit(order));
         let patience = grace.saturating_add(EXIT_AFTER_SHUTDOWN);
         tokio::select! {

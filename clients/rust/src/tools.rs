@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -51,7 +52,7 @@ impl Tools {
     /// A result that is a string goes to the model as it is, others as JSON.
     #[must_use]
     pub fn with<P, R, F, A>(
-        mut self,
+        self,
         name: impl Into<String>,
         description: impl Into<String>,
         function: F,
@@ -62,14 +63,46 @@ impl Tools {
         F: Fn(P) -> A + Send + Sync + 'static,
         A: Future<Output = Result<R, HandlerError>> + Send + 'static,
     {
+        self.with_schema(name, description, schema_of::<P>(), move |arguments| {
+            let running = P::deserialize(Value::Object(arguments)).map(&function);
+            async move { running?.await }
+        })
+    }
+
+    /// Adds a function whose arguments' schema is known only when the program runs. They are handed
+    /// over as the model has written them.
+    ///
+    /// ```
+    /// use llm_sidecar_client::{HandlerError, Tools};
+    /// use serde_json::json;
+    ///
+    /// let schema = json!({"type": "object", "properties": {"town": {"type": "string"}}});
+    /// let schema = schema.as_object().cloned().unwrap_or_default();
+    /// let tools = Tools::new().with_schema("weather", "Tells the weather", schema, |asked| async move {
+    ///     Ok::<_, HandlerError>(format!("In {} it rains.", asked["town"]))
+    /// });
+    /// ```
+    #[must_use]
+    pub fn with_schema<R, F, A>(
+        mut self,
+        name: impl Into<String>,
+        description: impl Into<String>,
+        schema: JsonObject,
+        function: F,
+    ) -> Self
+    where
+        R: Serialize,
+        F: Fn(JsonObject) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<R, HandlerError>> + Send + 'static,
+    {
         let name = name.into();
         let definition = ChatFunction::new(name.clone())
             .description(description)
-            .parameters(schema_of::<P>());
+            .parameters(schema);
         let function: Function = Arc::new(move |arguments| {
-            let running = P::deserialize(Value::Object(arguments)).map(&function);
+            let running = function(arguments);
             Box::pin(async move {
-                match serde_json::to_value(running?.await?)? {
+                match serde_json::to_value(running.await?)? {
                     Value::String(text) => Ok(text),
                     result => Ok(result.to_string()),
                 }
@@ -110,9 +143,9 @@ impl fmt::Debug for Tools {
 }
 
 fn schema_of<P: JsonSchema>() -> JsonObject {
-    let mut schema = schemars::schema_for!(P);
     // A tool's parameters are part of a document and say nothing about its dialect.
-    schema.remove("$schema");
+    let settings = SchemaSettings::default().with(|settings| settings.meta_schema = None);
+    let schema = settings.into_generator().into_root_schema_for::<P>();
     match schema.to_value() {
         Value::Object(fields) => fields,
         _ => JsonObject::new(),

@@ -202,3 +202,16 @@ async fn a_slow_handler_holds_up_nothing() {
     let pong = soon(call).await.unwrap().unwrap();
     assert_eq!((pong.phase.as_str(), pong.step_age_ms), ("idle", 1.0));
 }
+
+#[tokio::test]
+async fn a_request_whose_id_does_not_rise_is_ignored() {
+    let (mut fake, _engine) = pair().await;
+    ask(&fake, 5, "host.elicit", json!({"do": "wait"})).await;
+    for id in [5, 4] {
+        ask(&fake, id, "host.elicit", json!({"do": "echo"})).await;
+    }
+    ask(&fake, 6, "host.elicit", json!({"do": "echo"})).await;
+    assert_eq!(answered(&mut fake, 6).await.0, "res");
+    fake.round_trip().await;
+    assert_eq!(fake.count("res") + fake.count("err"), 0);
+}

@@ -83,6 +83,9 @@ async fn errors_of_the_real_engine() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("messages"), "{error}");
+    let keyed = engine.with_idempotency_key("k");
+    let error = keyed.ping().await.unwrap_err();
+    assert!(matches!(error, Error::InvalidParams(_)), "{error}");
     let error = soon(engine.watch().result()).await.unwrap_err();
     assert!(matches!(error, Error::Unauthorized(_)), "{error}");
     engine.models().load("default").await.unwrap();

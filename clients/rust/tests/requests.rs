@@ -127,6 +127,9 @@ async fn what_cannot_be_sent_never_leaves() {
         .unwrap()
         .unwrap_err();
     assert!(matches!(error, Error::TooLarge(_)), "{error}");
+    let data = error.data().unwrap();
+    assert_eq!(data["limit"], 1000);
+    assert!(data["size"].as_u64() > Some(1000));
     let error = engine
         .chat()
         .create(&say("hi").temperature(f64::NAN))
@@ -293,4 +296,48 @@ async fn notifications_reach_the_listener() {
     );
     let unknown = soon(names.recv()).await.unwrap();
     assert!(matches!(unknown, Notification::Unknown { params, .. } if params == json!({"x": 1})));
+}
+
+#[tokio::test]
+async fn an_idempotency_key_travels_in_the_header() {
+    let (mut fake, engine) = pair().await;
+    let call = {
+        let once = engine.with_idempotency_key("welcome-7");
+        tokio::spawn(async move {
+            once.call::<_, Value>("conversations.create", &json!({}))
+                .await
+        })
+    };
+    let (id, header, _) = fake.request().await;
+    assert_eq!(header["idem"], "welcome-7");
+    fake.send_result(id, 0, json!({"id": "c"})).await;
+    assert_eq!(soon(call).await.unwrap().unwrap()["id"], "c");
+    let mut stream = engine.with_idempotency_key("k").chat().stream(&say("hi"));
+    assert_eq!(fake.request().await.1["idem"], "k");
+    stream.cancel();
+    let _plain = spawn_encode(&engine, "a");
+    assert_eq!(fake.request().await.1.get("idem"), None);
+}
+
+#[tokio::test]
+async fn headers_that_no_engine_would_read_are_not_sent() {
+    let (mut fake, engine) = pair().await;
+    let long = "x".repeat(5000);
+    let calls = [
+        engine.call::<_, Value>(&long, &json!({})).await,
+        engine
+            .with_idempotency_key(long)
+            .call("engine.ping", &json!({}))
+            .await,
+    ];
+    for call in calls {
+        let error = call.unwrap_err();
+        assert!(matches!(error, Error::TooLarge(_)), "{error}");
+        assert_eq!(error.data().unwrap()["limit"], 4096);
+        assert!(error.data().unwrap()["size"].as_u64() > Some(5000));
+    }
+    let patient = engine.with_deadline(Duration::MAX);
+    let call = tokio::spawn(async move { patient.ping().await.map(drop) });
+    assert_eq!(fake.request().await.1["ttl"], (1_u64 << 53) - 1);
+    call.abort();
 }

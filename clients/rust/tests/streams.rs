@@ -189,3 +189,32 @@ async fn events_of_several_streams_share_a_message() {
     assert_eq!(text_of(&mut first).await.unwrap(), "ac");
     assert_eq!(text_of(&mut second).await.unwrap(), "b");
 }
+
+#[tokio::test]
+async fn credit_above_the_engines_is_what_the_engine_allows() {
+    let mut fake = FakeEngine::start().await;
+    fake.welcome["limits"] = json!({"credit": 4});
+    let opening = fake.connect().into_future();
+    let (engine, ()) = tokio::join!(opening, fake.welcome());
+    let engine = engine.unwrap();
+    let mut stream = engine.with_credit(1000).chat().stream(&say("Hi"));
+    let (id, header, _) = fake.request().await;
+    assert_eq!(header["credit"], 4);
+    fake.send_events(id, 0, &[chunk("a"), chunk("b"), chunk("c"), chunk("d")])
+        .await;
+    for _ in 0..2 {
+        soon(stream.next()).await.unwrap().unwrap();
+    }
+    assert_eq!(fake.next(&["credit"]).await.0["credit"], 2);
+}
+
+#[tokio::test]
+async fn a_stream_without_credit_is_not_sent() {
+    let (mut fake, engine) = pair().await;
+    let mut stream = engine.with_credit(0).chat().stream(&say("Hi"));
+    let error = soon(stream.next()).await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::InvalidParams(_)), "{error}");
+    assert_eq!(error.data().unwrap()["parameter"], "credit");
+    fake.round_trip().await;
+    assert_eq!(fake.count("req"), 0);
+}

@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
-use llm_sidecar_client::types::{ChatCreate, ChatEvent, ToolExecution};
+use llm_sidecar_client::types::{ChatCreate, ChatEvent, JsonObject, ToolExecution};
 use llm_sidecar_client::{Engine, Error, HandlerError, Tools};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -43,6 +43,12 @@ async fn host() -> Host {
         .with("add", "Adds two numbers", |add: Add| async move {
             Ok(add.a + add.b)
         })
+        .with_schema(
+            "echo",
+            "Says it again",
+            JsonObject::new(),
+            |said| async move { Ok(said["text"].clone()) },
+        )
         .with("fail", "Fails", |_: Nothing| async {
             Err::<(), _>(HandlerError::new("internal", "out of luck"))
         })
@@ -89,6 +95,7 @@ impl Host {
 async fn results_and_failures_reach_the_model() {
     let host = host().await;
     assert_eq!(host.answer(r#"call add {"a": 1, "b": 2}"#).await, "3");
+    assert_eq!(host.answer(r#"call echo {"text": "hello"}"#).await, "hello");
     assert!(host.answer("call fail {}").await.contains("out of luck"));
     assert!(
         host.answer(r#"call add {"a": "one"}"#)

@@ -2,23 +2,18 @@
 
 use std::path::Path;
 
-use llm_sidecar_client::Error;
 use llm_sidecar_client::types::*;
+use llm_sidecar_client::{Error, Notification};
 use serde_json::{Value, json};
 
-/// Only a working tree has it.
-fn schema() -> Option<Value> {
+fn schema() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../protocol/schema.json");
-    let text = std::fs::read_to_string(path).ok()?;
-    Some(serde_json::from_str(&text).unwrap())
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 #[test]
 fn every_code_has_an_arm() {
-    for code in schema()
-        .iter()
-        .flat_map(|schema| schema["errors"].as_array().unwrap())
-    {
+    for code in schema()["errors"].as_array().unwrap() {
         let body: ErrorBody =
             serde_json::from_value(json!({"code": code, "message": "m"})).unwrap();
         let error = Error::from(body);
@@ -29,11 +24,9 @@ fn every_code_has_an_arm() {
 
 #[test]
 fn the_limits_are_the_protocols() {
-    if let Some(schema) = schema() {
-        let limits = serde_json::to_value(Limits::default()).unwrap();
-        for (name, value) in limits.as_object().unwrap() {
-            assert_eq!(&schema["limits"][name], value, "{name}");
-        }
+    let (schema, limits) = (schema(), serde_json::to_value(Limits::default()).unwrap());
+    for (name, value) in limits.as_object().unwrap() {
+        assert_eq!(&schema["limits"][name], value, "{name}");
     }
 }
 
@@ -118,5 +111,34 @@ fn unions_take_what_they_are_made_of() {
     assert_eq!(
         serde_json::from_value::<ChatToolChoice>(value).unwrap(),
         choice
+    );
+}
+
+#[test]
+fn fields_of_json_keep_their_order() {
+    let text = r#"{"type":"object","properties":{"reasoning":{},"answer":{}}}"#;
+    let schema: JsonObject = serde_json::from_str(text).unwrap();
+    let tool = ChatTool::new(ChatFunction::new("answer").parameters(schema));
+    let body = rmp_serde::to_vec_named(&tool).unwrap();
+    let read: ChatTool = rmp_serde::from_slice(&body).unwrap();
+    let parameters = serde_json::to_string(&read.function.parameters).unwrap();
+    assert_eq!(parameters, text);
+}
+
+#[test]
+fn notifications_can_be_handed_on() {
+    let updated = json!({"server": "files", "uri": "file:///x"});
+    let known = Notification::McpResourceUpdated(serde_json::from_value(updated.clone()).unwrap());
+    let unknown = Notification::Unknown {
+        name: "of.tomorrow".into(),
+        params: json!([1]),
+    };
+    assert_eq!(
+        serde_json::to_value(known).unwrap(),
+        json!({"name": "mcp.resource_updated", "params": updated})
+    );
+    assert_eq!(
+        serde_json::to_value(unknown).unwrap(),
+        json!({"name": "of.tomorrow", "params": [1]})
     );
 }

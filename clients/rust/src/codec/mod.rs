@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::types::Limits;
 
 const MAX_HEADER_BYTES: u64 = 4 * 1024;
-const MAX_ID: u64 = (1 << 53) - 1;
+/// The greatest number a header may hold: JavaScript reads it exactly.
+pub(crate) const MAX_ID: u64 = (1 << 53) - 1;
 
 /// A value as msgpack. What [`decode`] would refuse is refused here.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, limits: &Limits) -> Result<Vec<u8>, Error> {
@@ -27,12 +28,12 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, limits: &Limits) -> Resul
 
 /// Checks a frame; afterwards [`read`] may build values of it or of its parts.
 pub(crate) fn check(data: &[u8], limits: &Limits) -> Result<(), Error> {
-    if data.len() as u64 > limits.message_bytes {
-        return Err(Error::too_large(format!(
-            "a body of {} bytes; at most {} are accepted",
-            data.len(),
-            limits.message_bytes
-        )));
+    let (size, limit) = (data.len() as u64, limits.message_bytes);
+    if size > limit {
+        return Err(Error::too_large(
+            format!("a frame of {size} bytes; at most {limit} are accepted"),
+            [("size", size), ("limit", limit)],
+        ));
     }
     scan::scan(data, limits)
 }
@@ -49,19 +50,18 @@ pub(crate) fn decode<T: DeserializeOwned>(data: &[u8], limits: &Limits) -> Resul
     read(data)
 }
 
-/// A header as msgpack.
-pub(crate) fn encode_header(header: &Header) -> Vec<u8> {
-    // Only a type that refuses to serialize itself could fail.
-    rmp_serde::to_vec_named(header).unwrap_or_default()
+/// A header as msgpack. Fails where a method's name or a key makes it too long.
+pub(crate) fn encode_header(header: &Header) -> Result<Vec<u8>, Error> {
+    encode(header, &header_limits())
 }
 
 /// The header frame.
 pub(crate) fn decode_header(data: &[u8]) -> Result<Header, Error> {
-    let limits = Limits {
-        message_bytes: MAX_HEADER_BYTES,
-        ..Limits::default()
-    };
-    let header: Header = decode(data, &limits)?;
+    // serde would read a list as a struct, too.
+    if !matches!(data.first(), Some(0x80..=0x8f | 0xde | 0xdf)) {
+        return Err(Error::invalid_message("a header must be a map"));
+    }
+    let header: Header = decode(data, &header_limits())?;
     let numbers = [
         header.id,
         header.s,
@@ -79,6 +79,13 @@ pub(crate) fn decode_header(data: &[u8]) -> Result<Header, Error> {
         Some(number) => Err(Error::invalid_message(format!(
             "header: {number} is above 2^53 - 1"
         ))),
+    }
+}
+
+fn header_limits() -> Limits {
+    Limits {
+        message_bytes: MAX_HEADER_BYTES,
+        ..Limits::default()
     }
 }
 

@@ -163,10 +163,11 @@ impl<'a> Scanner<'a> {
         }
         self.elements += count;
         if self.elements > self.limits.elements {
-            return Err(Error::too_large(format!(
-                "byte {start}: more than {} elements",
-                self.limits.elements
-            )));
+            let limit = self.limits.elements;
+            return Err(Error::too_large(
+                format!("byte {start}: more than {limit} elements"),
+                [("offset", start as u64), ("limit", limit)],
+            ));
         }
         if depth >= self.limits.depth {
             return Err(broken(

@@ -88,14 +88,10 @@ impl FakeEngine {
             if let Some(message) = found.and_then(|index| self.waiting.remove(index)) {
                 return message;
             }
-            let (peer, message) = soon(self.socket.recv_from()).await.expect("a message");
-            let parts: Vec<Bytes> = (0..message.len())
-                .filter_map(|index| message.part_bytes(index))
-                .collect();
-            let header: Value = rmp_serde::from_slice(&parts[0]).expect("a header");
-            let body: Value = rmp_serde::from_slice(&parts[1]).expect("a body");
+            let [header, body] = self.next_frames().await;
+            let header: Value = rmp_serde::from_slice(&header).expect("a header");
+            let body: Value = rmp_serde::from_slice(&body).expect("a body");
             if header["k"] == "hello" {
-                self.peer = Some(peer);
                 self.hello = body.clone();
                 if self.answers_hello {
                     self.send(json!({"k": "welcome"}), &self.welcome).await;
@@ -103,6 +99,14 @@ impl FakeEngine {
             }
             self.waiting.push_back((header, body));
         }
+    }
+
+    /// The header and the body of the next message that was not taken yet, as they came.
+    pub async fn next_frames(&mut self) -> [Bytes; 2] {
+        let (peer, message) = soon(self.socket.recv_from()).await.expect("a message");
+        self.peer = Some(peer);
+        assert_eq!(message.len(), 2);
+        [0, 1].map(|index| message.part_bytes(index).expect("a frame"))
     }
 
     /// The id of the next request, its header and its params.
@@ -118,8 +122,12 @@ impl FakeEngine {
 
     pub async fn send_frames(&self, header: Value, body: Vec<u8>) {
         let header = rmp_serde::to_vec_named(&header).expect("a header");
+        self.send_message([header, body]).await;
+    }
+
+    pub async fn send_message(&self, frames: [Vec<u8>; 2]) {
         let peer = self.peer.as_ref().expect("a client");
-        let message = Message::multipart([Bytes::from(header), Bytes::from(body)]);
+        let message = Message::multipart(frames.map(Bytes::from));
         self.socket
             .send_to(peer, message)
             .await

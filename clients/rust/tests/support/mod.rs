@@ -34,17 +34,9 @@ pub fn python() -> PathBuf {
     std::env::var_os("SIDECAR_PYTHON").map_or_else(|| root().join(own), PathBuf::from)
 }
 
-/// Where this working tree's Python packages lie.
-fn folders() -> [PathBuf; 3] {
-    let root = root();
-    let clients = root.join("clients/python");
-    let protocol = root.join("protocol");
-    [root, protocol, clients]
-}
-
 /// What makes Python run a module of this working tree.
 fn script(module: &str) -> String {
-    let folders = folders();
+    let folders = ["", "protocol", "clients/python"].map(|folder| root().join(folder));
     format!(
         "import sys, runpy; sys.path[:0] = {folders:?}; \
          runpy.run_module({module:?}, run_name='__main__', alter_sys=True)"
@@ -54,22 +46,6 @@ fn script(module: &str) -> String {
 /// Runs a module of this working tree.
 pub fn python_module(module: &str, app_id: &str) -> Spawn {
     Engine::spawn(python(), app_id).args(["-P", "-c", &script(module)])
-}
-
-/// A program that is the real sidecar, with the scripted executor in place of the one it would pick.
-pub fn scripted_program() -> String {
-    format!(
-        "#!{}\n\
-         import sys\n\
-         sys.path[:0] = {:?}\n\
-         from sidecar.config import Settings\n\
-         pick = Settings.from_options\n\
-         Settings.from_options = lambda options: pick({{**options, 'executor': 'scripted'}})\n\
-         from sidecar.__main__ import main\n\
-         sys.exit(main())\n",
-        python().display(),
-        folders(),
-    )
 }
 
 /// A sidecar that serves whoever holds its connection file.
