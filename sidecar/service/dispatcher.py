@@ -8,6 +8,7 @@ an error on the wire, and the process goes on.
 import asyncio
 import difflib
 import logging
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import cache
 from typing import Any
@@ -32,6 +33,11 @@ from sidecar_protocol.unknown_fields import UnknownField, dropped_field, unknown
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[Any, RequestContext], Awaitable[Result]]
+
+_QUOTED_CHARACTERS = 300
+"""Of what a host sent, in the error about it."""
+_PLACE = re.compile(r"(.*) - at (`key` in )?`\$(.*)`", re.DOTALL)
+"""How msgspec says what is wrong and where."""
 
 
 class Dispatcher:
@@ -131,18 +137,26 @@ def error_body(error: SidecarError, partial: Result | None = None) -> ErrorBody:
 
 
 def _invalid(problem: str) -> InvalidParams:
-    what, _, where = problem.partition(" - at `$")
-    path = "params" + where.rstrip("`")
-    return InvalidParams(f"{path}: {what}", parameter=path)
+    # What is wrong is quoted, and may itself say where: the last place counts.
+    found = _PLACE.fullmatch(problem)
+    what, of_key, where = found.groups() if found is not None else (problem, None, "")
+    if of_key is not None:
+        what = f"a key: {what}"
+    path = _shortened(f"params{where}")
+    return InvalidParams(f"{path}: {_shortened(what)}", parameter=path)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _QUOTED_CHARACTERS else f"{text[:_QUOTED_CHARACTERS]}…"
 
 
 def _unknown(field: UnknownField) -> InvalidParams:
-    name = field.name[:100]
+    name, path = field.name[:100], _shortened(field.path)
     nearest = difflib.get_close_matches(name, field.known, n=1)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"known fields: {', '.join(sorted(field.known))}"
     return InvalidParams(
-        f"{field.path} has an unknown field {name!r}; {hint}",
-        parameter=f"{field.path}.{name}",
+        f"{path} has an unknown field {name!r}; {hint}",
+        parameter=f"{path}.{name}",
         data={"nearest": nearest[0]} if nearest else {},
     )
 

@@ -6,40 +6,40 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sidecar_client import Engine, errors
-from sidecar_client.host_requests import Handler
+from sidecar_client import Engine, HostHandlers, errors
 from sidecar_protocol.chat import ChatCompletion
+from sidecar_protocol.host import HostCallTool
 
 
 class Tools:
     """What the host's handlers were asked, and what they wait for."""
 
     def __init__(self) -> None:
-        self.asked: list[object] = []
+        self.asked: list[HostCallTool] = []
         self.waiting = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.released = asyncio.Event()
 
-    async def call(self, params: object) -> object:
-        self.asked.append(params)
-        match params:
-            case {"name": "add", "arguments": {"a": int(a), "b": int(b)}}:
+    async def call(self, request: HostCallTool) -> dict[str, object]:
+        self.asked.append(request)
+        match request.name, request.arguments:
+            case "add", {"a": int(a), "b": int(b)}:
                 return {"output": str(a + b)}
-            case {"name": "parts"}:
+            case "parts", _:
                 return {
                     "output": [{"type": "input_text", "text": "one"}, {"type": "input_text", "text": "two"}]
                 }
-            case {"name": "picture"}:
+            case "picture", _:
                 return {"output": [{"type": "input_image", "image_url": "data:,"}]}
-            case {"name": "failed"}:
+            case "failed", _:
                 return {"output": "out of luck", "is_error": True}
-            case {"name": "shapeless"}:
+            case "shapeless", _:
                 return {"result": 3}
-            case {"name": "wait"}:
+            case "wait", _:
                 await self.wait(stubborn=False)
-            case {"name": "stubborn"}:
+            case "stubborn", _:
                 await self.wait(stubborn=True)
-            case {"name": "refused"}:
+            case "refused", _:
                 raise errors.PermissionDenied("not today")
         raise KeyError("no such thing")
 
@@ -65,7 +65,7 @@ def tools() -> Tools:
 
 @pytest.fixture
 async def engine(tools: Tools) -> AsyncIterator[Engine]:
-    handlers: dict[str, Handler] = {"host.call_tool": tools.call}
+    handlers: HostHandlers = {"host.call_tool": tools.call}
     options = {"executor": "scripted"}
     async with Engine.spawn(app_id="tools", options=options, handlers=handlers, restart=None) as engine:
         yield engine
@@ -84,7 +84,7 @@ async def chat(engine: Engine, said: str, **fields: object) -> ChatCompletion:
 async def test_the_host_is_asked_with_the_calls_id_name_and_arguments(engine: Engine, tools: Tools) -> None:
     completion = await chat(engine, 'call add {"a": 1, "b": 2}\nthen it is done')
     (call,) = completion.tool_rounds[0].message.tool_calls or ()
-    assert tools.asked == [{"call_id": call.id, "name": "add", "arguments": {"a": 1, "b": 2}}]
+    assert tools.asked == [HostCallTool(call_id=call.id, name="add", arguments={"a": 1, "b": 2})]
     assert completion.tool_rounds[0].replies[0].content == "3"
     assert completion.choices[0].message.content == "it is done"
 

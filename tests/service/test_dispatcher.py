@@ -84,6 +84,18 @@ async def test_bad_requests_are_told_what_and_where(name: str, params: object, c
     assert says in outcome.message
 
 
+async def test_what_is_wrong_is_not_repeated_whole_and_may_look_like_a_place() -> None:
+    wrong = "x - at `$.nowhere`" + "y" * 100_000
+    for params, where in (
+        ({"messages": [], "priority": wrong}, "params.priority: "),
+        ({"messages": [{"role": wrong}]}, "params.messages[0].role: "),
+    ):
+        outcome = await dispatch("chat.create", params)
+        assert isinstance(outcome, ErrorBody)
+        assert outcome.message.startswith(where), outcome.message
+        assert len(outcome.message) < 1000
+
+
 async def test_debug_methods_are_for_debug_connections() -> None:
     assert await dispatch("engine.watch", {}, is_debug=True) == Done()
     dispatcher = Dispatcher({"engine.watch": echo, "engine.info": echo})

@@ -8,6 +8,7 @@ async with Engine.spawn(app_id="my-app") as engine:
 from sidecar_client import errors
 from sidecar_client.engine import Engine
 from sidecar_client.errors import EngineError, EngineLost, StartFailed
+from sidecar_client.host_handlers import HostHandlers
 from sidecar_client.liveness import Liveness
 from sidecar_client.notices import (
     EngineCrashed,
@@ -34,6 +35,7 @@ __all__ = [
     "EngineRestarted",
     "EngineThawed",
     "GenerateStream",
+    "HostHandlers",
     "HostTools",
     "Liveness",
     "Notice",

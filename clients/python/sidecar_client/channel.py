@@ -12,6 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import zmq
 
@@ -41,6 +42,22 @@ class Door:
     server_key: str
     client_key: str
     client_secret: str = field(repr=False)
+
+
+class MessageChannel(Protocol):
+    """Carries messages to the engine, and those of the engine to whoever opened it."""
+
+    def send(self, frames: Frames) -> None:
+        """Send a message, or queue it. After the end it goes nowhere."""
+
+    async def close(self) -> None:
+        """Send what is queued, as far as that goes, and give everything back."""
+
+
+OpenChannel = Callable[
+    [Door, Liveness, Callable[[list[Frames]], None], Callable[[str], None]], MessageChannel
+]
+"""Takes what `Channel` takes."""
 
 
 class Channel:

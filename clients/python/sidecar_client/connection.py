@@ -3,11 +3,11 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
 
-from sidecar_client.channel import Channel, Door, Frames
+from sidecar_client.channel import Channel, Door, Frames, MessageChannel, OpenChannel
 from sidecar_client.errors import (
     EngineError,
     EngineLost,
@@ -17,7 +17,8 @@ from sidecar_client.errors import (
     error_from_body,
     error_from_protocol,
 )
-from sidecar_client.host_requests import Handler, HostRequests
+from sidecar_client.host_handlers import HostHandlers
+from sidecar_client.host_requests import HostRequests
 from sidecar_client.liveness import Liveness, PingWatch
 from sidecar_client.notices import EngineFrozen, EngineThawed, Notice
 from sidecar_client.request import Request
@@ -26,7 +27,7 @@ from sidecar_protocol.codec import decode, decode_header, encode_body, encode_he
 from sidecar_protocol.envelope import Header, Kind
 from sidecar_protocol.errors import ErrorBody, ProtocolError
 from sidecar_protocol.handshake import Bye, ClientInfo, Hello, Welcome
-from sidecar_protocol.limits import LIMITS
+from sidecar_protocol.limits import LIMITS, MAX_HEADER_BYTES
 from sidecar_protocol.version import SUPPORTED_PROTOCOLS
 
 logger = logging.getLogger("sidecar_client")
@@ -39,7 +40,7 @@ class Connection:
 
     def __init__(
         self,
-        handlers: Mapping[str, Handler],
+        handlers: HostHandlers,
         liveness: Liveness,
         notice: Callable[[Notice], None],
         notification: NotificationSink,
@@ -58,11 +59,11 @@ class Connection:
         self._host_requests = HostRequests(handlers, self._send)
         self._watch = PingWatch(liveness, self._send_ping, self._loop.time())
         self._timer: asyncio.TimerHandle | None = None
-        self._channel: Channel | None = None
+        self._channel: MessageChannel | None = None
 
-    async def open(self, door: Door, timeout_seconds: float) -> None:
+    async def open(self, door: Door, timeout_seconds: float, *, open_channel: OpenChannel = Channel) -> None:
         """Connect and shake hands. Raises StartFailed."""
-        self._channel = Channel(door, self._liveness, self._receive, self._end)
+        self._channel = open_channel(door, self._liveness, self._receive, self._end)
         hello = Hello(
             protocols=list(SUPPORTED_PROTOCOLS),
             client=ClientInfo(name="sidecar_client", version=__version__, language="python"),
@@ -94,27 +95,36 @@ class Connection:
 
     def submit(self, request: Request) -> None:
         """Send a request, or fail it when this side can tell that it would be refused."""
-        limit = self.welcome.limits.message_bytes
-        if len(request.body) > limit:
-            size = len(request.body)
-            request.fail(
-                TooLarge(
-                    f"{request.method}: the params have {size} bytes, the engine accepts {limit}",
-                    data={"size": size, "limit": limit},
-                )
-            )
-            return
+        limits = self.welcome.limits
+        if request.credit is not None:
+            # The engine gives no more; what this side counts must be what it has.
+            request.credit = min(request.credit, limits.credit)
         request_id = next(self._ids)
+        header = encode_header(
+            Header(
+                k=Kind.REQUEST,
+                id=request_id,
+                m=request.method,
+                ttl=request.ttl,
+                idem=request.idem,
+                credit=request.credit,
+            )
+        )
+        for what, size, limit in (
+            ("header has", len(header), MAX_HEADER_BYTES),
+            ("params have", len(request.body), limits.message_bytes),
+        ):
+            if size > limit:
+                message = f"{request.method[:100]}: its {what} {size} bytes, the engine accepts {limit}"
+                request.fail(TooLarge(message, data={"size": size, "limit": limit}))
+                return
         request.sent(
             request_id,
             lambda: self._send(Header(k=Kind.CANCEL, id=request_id)),
             lambda events: self._send(Header(k=Kind.CREDIT, id=request_id, credit=events)),
         )
         self._requests[request_id] = request
-        header = Header(
-            k=Kind.REQUEST, id=request_id, m=request.method, credit=request.credit, ttl=request.ttl
-        )
-        self._send_frames([encode_header(header), request.body])
+        self._send_frames([header, request.body])
 
     def fail_pending(self, error: EngineLost) -> None:
         """End every request that has no answer yet."""

@@ -14,8 +14,8 @@ from typing import Self
 
 from sidecar_client.calls import Parameters, typed_call, typed_stream
 from sidecar_client.connection import Connection
-from sidecar_client.errors import StartFailed, error_from_protocol
-from sidecar_client.host_requests import Handler
+from sidecar_client.errors import InvalidParams, StartFailed, error_from_protocol
+from sidecar_client.host_handlers import HostHandlers
 from sidecar_client.keeper import EngineKeeper
 from sidecar_client.life import Life, OnLost, attach_life, start_life
 from sidecar_client.liveness import Liveness
@@ -60,7 +60,7 @@ class Engine(Namespaces):
         open_life: Callable[[Connection, OnLost], Awaitable[Life]],
         *,
         restart: RestartPolicy | None,
-        handlers: Mapping[str, Handler] | None,
+        handlers: HostHandlers | None,
         on_notice: Callable[[Notice], None] | None,
         liveness: Liveness,
     ) -> None:
@@ -83,7 +83,7 @@ class Engine(Namespaces):
         options: Mapping[str, object] | None = None,
         handshake_timeout: float = 30.0,
         restart: RestartPolicy | None = DEFAULT_RESTART,
-        handlers: Mapping[str, Handler] | None = None,
+        handlers: HostHandlers | None = None,
         on_log: Callable[[str], None] | None = None,
         on_notice: Callable[[Notice], None] | None = None,
         liveness: Liveness = DEFAULT_LIVENESS,
@@ -93,7 +93,8 @@ class Engine(Namespaces):
 
         `command` is the frozen sidecar's path in a shipped application; left out, it
         is this Python's `sidecar` module. `options` are those of the protocol's spawn
-        line. `handlers` answer requests of the engine, by name. `on_log` gets each
+        line. `handlers` are coroutine functions that answer requests of the engine, by name: they
+        get the protocol's type, such as HostElicit, and give its result or plain objects. `on_log` gets each
         line of its stderr, `on_notice` what there is to know about its health.
         After a crash it is started again as `restart` allows; no request is ever
         sent twice. Opening raises StartFailed.
@@ -121,7 +122,7 @@ class Engine(Namespaces):
         connection_file: Path | str | None = None,
         *,
         handshake_timeout: float = 10.0,
-        handlers: Mapping[str, Handler] | None = None,
+        handlers: HostHandlers | None = None,
         on_notice: Callable[[Notice], None] | None = None,
         liveness: Liveness = DEFAULT_LIVENESS,
     ) -> Opening:
@@ -175,13 +176,26 @@ class Engine(Namespaces):
         await self._keeper.abort()
 
     async def call(
-        self, method: str, params: Parameters | None = None, *, deadline_seconds: float | None = None
+        self,
+        method: str,
+        params: Parameters | None = None,
+        *,
+        deadline_seconds: float | None = None,
+        idempotency_key: str | None = None,
     ) -> object:
         """Call any method; the result as plain objects.
 
         The engine ends the request after `deadline_seconds` with DeadlineExceeded.
+        A method that takes an `idempotency_key` does its work once for each, however
+        often it is called with it; others answer InvalidParams.
         """
-        request = self.submit(method, params, credit=None, deadline_seconds=deadline_seconds)
+        request = self.submit(
+            method,
+            params,
+            credit=None,
+            deadline_seconds=deadline_seconds,
+            idempotency_key=idempotency_key,
+        )
         try:
             return await request.result()
         except asyncio.CancelledError:
@@ -195,10 +209,15 @@ class Engine(Namespaces):
         *,
         credit: int = DEFAULT_CREDIT,
         deadline_seconds: float | None = None,
+        idempotency_key: str | None = None,
     ) -> Stream[object, object]:
-        """Open any stream; events and result as plain objects."""
+        """Open any stream; events and result as plain objects. The options are those of `call`."""
         request = self.submit(
-            method, {**(params or {}), "stream": True}, credit=credit, deadline_seconds=deadline_seconds
+            method,
+            {**(params or {}), "stream": True},
+            credit=credit,
+            deadline_seconds=deadline_seconds,
+            idempotency_key=idempotency_key,
         )
         return Stream(request, _plain, _plain)
 
@@ -238,15 +257,25 @@ class Engine(Namespaces):
         return await typed_call(self, "engine.shutdown", Done, {"grace_ms": int(grace_seconds * 1000)})
 
     def submit(
-        self, method: str, params: Parameters | None, *, credit: int | None, deadline_seconds: float | None
+        self,
+        method: str,
+        params: Parameters | None,
+        *,
+        credit: int | None,
+        deadline_seconds: float | None,
+        idempotency_key: str | None = None,
     ) -> Request:
         """Send a request, or keep it until a restart is through. Raises EngineError for unsendable params."""
+        if credit is not None and credit < 1:
+            raise InvalidParams(
+                f"{method}: credit is {credit}; it must be 1 event at least", data={"parameter": "credit"}
+            )
         try:
             body = encode_body({} if params is None else params)
         except ProtocolError as error:
             raise error_from_protocol(error) from error
         ttl = None if deadline_seconds is None else max(0, int(deadline_seconds * 1000))
-        request = Request(method, body, credit=credit, ttl=ttl)
+        request = Request(method, body, credit=credit, ttl=ttl, idem=idempotency_key)
         self._keeper.submit(request)
         return request
 

@@ -3,38 +3,52 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import Any, cast
+
+import msgspec
 
 from sidecar_client.errors import EngineError
+from sidecar_client.host_handlers import HostHandlers
+from sidecar_client.reading import read
 from sidecar_protocol.envelope import Header, Kind
 from sidecar_protocol.errors import ErrorBody, ProtocolError
+from sidecar_protocol.methods import HOST_REQUESTS
 
-Handler = Callable[[object], Awaitable[object]]
-"""Takes the request's params, gives back its result; what it raises is the request's error."""
+Handler = Callable[[Any], Awaitable[object]]
+"""Takes a request's params, gives back its result; what it raises is the request's error."""
 
 
 class HostRequests:
     """Runs the handlers, one task per request, and sends what they return or raise."""
 
-    def __init__(self, handlers: Mapping[str, Handler], send: Callable[[Header, object], None]) -> None:
-        self._handlers = dict(handlers)
+    def __init__(self, handlers: HostHandlers, send: Callable[[Header, object], None]) -> None:
+        self._handlers = dict(cast("Mapping[str, Handler]", handlers))
         self._send = send
         self._tasks: dict[int, asyncio.Task[object]] = {}
+        self._last_id = -1
 
     @property
     def capabilities(self) -> list[str]:
         """What hello declares: the requests that have a handler."""
         return sorted(self._handlers)
 
-    def start(self, header: Header, params: object) -> None:
-        """Run the handler of a request; without one it is refused."""
-        request_id = header.id
-        if request_id is None:
+    def start(self, header: Header, plain: object) -> None:
+        """Run the handler of a request; without one, or with params of another type, it is refused.
+
+        One whose id does not rise above those before it breaks the contract and is ignored.
+        """
+        request_id, name = header.id, header.m or ""
+        if request_id is None or request_id <= self._last_id:
             return
-        handler = self._handlers.get(header.m or "")
+        self._last_id = request_id
+        handler = self._handlers.get(name)
         if handler is None:
-            self._refuse(
-                request_id, ErrorBody(code="unsupported", message=f"no handler for {header.m!r} here")
-            )
+            self._refuse(request_id, ErrorBody(code="unsupported", message=f"no handler for {name!r} here"))
+            return
+        try:
+            params = _read_params(name, plain)
+        except msgspec.ValidationError as error:
+            self._refuse(request_id, ErrorBody(code="invalid_params", message=f"{name}: {error}"))
             return
         task: asyncio.Task[object] = asyncio.ensure_future(_run(handler, params))
         self._tasks[request_id] = task
@@ -76,6 +90,12 @@ class HostRequests:
 
     def _refuse(self, request_id: int, body: ErrorBody) -> None:
         self._send(Header(k=Kind.ERROR, id=request_id, s=0), body)
+
+
+def _read_params(name: str, plain: object) -> object:
+    """In the protocol's type; plain objects where it has none of this name. Raises ValidationError."""
+    request = HOST_REQUESTS.get(name)
+    return plain if request is None else read(plain, request.params)
 
 
 async def _run(handler: Handler, params: object) -> object:

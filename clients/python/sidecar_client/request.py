@@ -18,11 +18,14 @@ class Request:
     the request does not stream.
     """
 
-    def __init__(self, method: str, body: bytes, *, credit: int | None, ttl: int | None) -> None:
+    def __init__(
+        self, method: str, body: bytes, *, credit: int | None, ttl: int | None, idem: str | None = None
+    ) -> None:
         self.method = method
         self.body = body
         self.credit = credit
         self.ttl = ttl
+        self.idem = idem
         self.id: int | None = None
         """Given when it is sent."""
         self.cancelled = False

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 
 from sidecar_client.calls import Parameters
 from sidecar_client.engine import DEFAULT_LIVENESS, DEFAULT_RESTART, Engine, Opening
-from sidecar_client.host_requests import Handler
+from sidecar_client.host_handlers import HostHandlers
 from sidecar_client.liveness import Liveness
 from sidecar_client.notices import Notice
 from sidecar_client.portal import Portal
@@ -49,7 +49,7 @@ class SyncEngine(SyncNamespaces):
         options: Mapping[str, object] | None = None,
         handshake_timeout: float = 30.0,
         restart: RestartPolicy | None = DEFAULT_RESTART,
-        handlers: Mapping[str, Handler] | None = None,
+        handlers: HostHandlers | None = None,
         on_log: Callable[[str], None] | None = None,
         on_notice: Callable[[Notice], None] | None = None,
         liveness: Liveness = DEFAULT_LIVENESS,
@@ -77,7 +77,7 @@ class SyncEngine(SyncNamespaces):
         connection_file: Path | str | None = None,
         *,
         handshake_timeout: float = 10.0,
-        handlers: Mapping[str, Handler] | None = None,
+        handlers: HostHandlers | None = None,
         on_notice: Callable[[Notice], None] | None = None,
         liveness: Liveness = DEFAULT_LIVENESS,
     ) -> "SyncEngine":
@@ -123,10 +123,19 @@ class SyncEngine(SyncNamespaces):
             self._portal.close()
 
     def call(
-        self, method: str, params: Parameters | None = None, *, deadline_seconds: float | None = None
+        self,
+        method: str,
+        params: Parameters | None = None,
+        *,
+        deadline_seconds: float | None = None,
+        idempotency_key: str | None = None,
     ) -> object:
-        """Call any method; the result as plain objects."""
-        return self._portal.run(self._engine.call(method, params, deadline_seconds=deadline_seconds))
+        """Call any method; the result as plain objects. See Engine.call."""
+        return self._portal.run(
+            self._engine.call(
+                method, params, deadline_seconds=deadline_seconds, idempotency_key=idempotency_key
+            )
+        )
 
     def stream(
         self,
@@ -135,10 +144,17 @@ class SyncEngine(SyncNamespaces):
         *,
         credit: int = DEFAULT_CREDIT,
         deadline_seconds: float | None = None,
+        idempotency_key: str | None = None,
     ) -> SyncStream[object, object]:
         """Open any stream; events and result as plain objects."""
         return self._stream(
-            lambda: self._engine.stream(method, params, credit=credit, deadline_seconds=deadline_seconds)
+            lambda: self._engine.stream(
+                method,
+                params,
+                credit=credit,
+                deadline_seconds=deadline_seconds,
+                idempotency_key=idempotency_key,
+            )
         )
 
     def on_notification(self, name: str, sink: Callable[[object], None]) -> Callable[[], None]:

@@ -29,10 +29,9 @@ from typing import Any, Final, TypeVar, get_type_hints
 import msgspec
 
 from sidecar_client.errors import InvalidParams, NotFound
-from sidecar_client.host_requests import Handler
+from sidecar_client.host_handlers import HostHandlers
 from sidecar_protocol.chat_messages import ChatFunction, ChatTool
-
-CALL_TOOL: Final = "host.call_tool"
+from sidecar_protocol.host import HostCallTool, ToolOutput
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -76,24 +75,21 @@ class HostTools:
         return [tool.definition for tool in self._tools.values()]
 
     @property
-    def handlers(self) -> dict[str, Handler]:
+    def handlers(self) -> HostHandlers:
         """What `Engine.spawn` and `Engine.connect` take as `handlers`."""
-        return {CALL_TOOL: self.call}
+        return {"host.call_tool": self.call}
 
-    async def call(self, params: object) -> dict[str, object]:
-        """Answer a `host.call_tool`. Raises what the function raises, NotFound and InvalidParams."""
-        request = msgspec.convert(params, _Call)
+    async def call(self, request: HostCallTool) -> ToolOutput:
+        """Answer a `host.call_tool`; what the function raises is its output. Raises NotFound."""
         tool = self._tools.get(request.name)
         if tool is None:
             raise NotFound(f"there is no tool {request.name!r}; there are {', '.join(self._tools) or 'none'}")
-        return {"output": _as_text(await tool.run(request.arguments))}
-
-
-class _Call(msgspec.Struct):
-    """What is read of a `host.call_tool`."""
-
-    name: str
-    arguments: dict[str, object]
+        (outcome,) = await asyncio.gather(tool.run(request.arguments), return_exceptions=True)
+        if isinstance(outcome, str):
+            return ToolOutput(output=outcome)
+        if not isinstance(outcome, Exception):
+            raise outcome
+        return ToolOutput(output=str(outcome) or type(outcome).__name__, is_error=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +117,8 @@ class _Tool:
         )
         return cls(name, function, arguments, definition)
 
-    async def run(self, plain: dict[str, object]) -> object:
-        """Call the function with arguments of its types. Raises InvalidParams for others."""
+    async def run(self, plain: dict[str, object]) -> str:
+        """Call the function; gives what the model is told. Raises InvalidParams for other arguments."""
         try:
             # Models write "3" for 3 now and then; what can be read as the type is taken.
             read = msgspec.convert(plain, self.arguments, strict=False)
@@ -130,9 +126,9 @@ class _Tool:
             raise InvalidParams(f"arguments of {self.name}: {error}") from error
         given = {field: getattr(read, field) for field in read.__struct_fields__}
         if inspect.iscoroutinefunction(self.function):
-            return await self.function(**given)
+            return _as_text(await self.function(**given))
         result = await asyncio.to_thread(self.function, **given)
-        return await result if isinstance(result, Awaitable) else result
+        return _as_text(await result if isinstance(result, Awaitable) else result)
 
 
 def _arguments_type(name: str, function: Callable[..., object]) -> type[msgspec.Struct]:

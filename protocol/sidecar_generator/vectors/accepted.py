@@ -24,8 +24,8 @@ def accepted_of(values: Values, name: str) -> Iterator[Accepted]:
         case StructType() as kind:
             yield from _of_struct(values, kind)
         case TaggedUnion() as union:
-            for tag, value in values.arms(union, 1).items():
-                yield Accepted(f"{name}: {tag}", name, value)
+            for tag, struct in values.arms(union, 1).items():
+                yield Accepted(f"{name}: {tag}", name, struct)
         case KindUnion() as union:
             for arm, value in _arms(values, union):
                 yield Accepted(f"{name}: {arm}", name, value)

@@ -142,12 +142,12 @@ KEYS: Final = {
     "metadata": "topic",
     "quantization": "q4_1",
 }
-JSON_SCHEMA: Final = {
+JSON_SCHEMA: Final[dict[str, object]] = {
     "properties": {"city": {"type": "string"}},
     "required": ["city"],
     "type": "object",
 }
-OBJECTS: Final = {
+OBJECTS: Final[dict[str, dict[str, object]]] = {
     "header": {"id": 1, "k": "res", "s": 0},
     "input_schema": JSON_SCHEMA,
     "output_schema": JSON_SCHEMA,
@@ -155,7 +155,7 @@ OBJECTS: Final = {
     "schema": JSON_SCHEMA,
     "parameters": JSON_SCHEMA,
 }
-ANY_JSON: Final = {"city": "Bern", "days": [1, 2.5], "rain": True, "wind": None}
+ANY_JSON: Final[dict[str, object]] = {"city": "Bern", "days": [1, 2.5], "rain": True, "wind": None}
 """Keys of maps rise everywhere here: not every language keeps another order."""
 
 

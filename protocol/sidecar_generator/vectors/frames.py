@@ -26,7 +26,7 @@ def accepted_frames() -> Iterator[Entry]:
     for sender, messages in (("host", FROM_HOST), ("engine", FROM_ENGINE)):
         for message in messages:
             yield _accepted(sender, message, pack(message[1]))
-        longer = ("a header in longer forms than needed", {"k": "ping", "n": 1}, {})
+        longer: Message = ("a header in longer forms than needed", {"k": "ping", "n": 1}, {})
         yield _accepted(sender, longer, PING_IN_LONGER_FORMS)
 
 

@@ -12,9 +12,10 @@ BrokenFrame = tuple[str, str]
 
 _MAX_ID: Final = 2**53 - 1
 _MAX_HEADER_BYTES: Final = 4096
-_CLIENT: Final = {"name": "my-client", "version": "1.0"}
+_CLIENT: Final[dict[str, object]] = {"name": "my-client", "version": "1.0"}
+_PYTHON_CLIENT: Final[dict[str, object]] = {**_CLIENT, "language": "python"}
 _CHUNK: Final = {"type": "chunk", "choice": 0, "text": " blue", "token_ids": [198]}
-_LIMITS: Final = {
+_LIMITS: Final[dict[str, object]] = {
     "message_bytes": 16_777_216,
     "frame_bytes": 67_108_864,
     "depth": 64,
@@ -24,7 +25,7 @@ _LIMITS: Final = {
     "credit": 256,
     "held_bytes": 262_144,
 }
-_WELCOME: Final = {
+_WELCOME: Final[dict[str, object]] = {
     "protocol": 1,
     "boot_id": "9016d990c98226d8",
     "version": "0.1.0",
@@ -40,7 +41,7 @@ FROM_HOST: Final[tuple[Message, ...]] = (
         {"k": "hello"},
         {
             "protocols": [1, 2],
-            "client": {**_CLIENT, "language": "python"},
+            "client": _PYTHON_CLIENT,
             "capabilities": ["host.call_tool", "host.elicit"],
         },
     ),

@@ -15,7 +15,7 @@ from sidecar_client import Engine, EngineError, EngineLost, StartFailed, errors
 from sidecar_client.notices import EngineCrashed, Notice
 from sidecar_protocol.chat_messages import UserMessage
 from sidecar_protocol.envelope import Kind
-from sidecar_protocol.limits import LIMITS
+from sidecar_protocol.limits import LIMITS, MAX_HEADER_BYTES
 from tests.clients.python.conftest import Attach
 from tests.support.fake_engine import FakeEngine
 
@@ -124,6 +124,14 @@ async def test_an_oversized_message_never_leaves(attach: Attach) -> None:
         assert caught.value.data["limit"] == 1000
         await fake.round_trip()
         assert fake.count(Kind.REQUEST) == 0
+
+
+async def test_a_header_too_long_never_leaves(fake: FakeEngine, engine: Engine) -> None:
+    with pytest.raises(errors.TooLarge) as caught:
+        await engine.call("m" * 5000)
+    assert caught.value.data["limit"] == MAX_HEADER_BYTES
+    await fake.round_trip()
+    assert fake.count(Kind.REQUEST) == 0
 
 
 async def test_params_that_cannot_be_sent_are_refused_here(engine: Engine) -> None:

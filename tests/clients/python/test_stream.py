@@ -10,6 +10,7 @@ from sidecar_client import ChatStream, Engine, errors
 from sidecar_protocol.chat import ChatChunkEvent
 from sidecar_protocol.common import QueuedEvent
 from sidecar_protocol.envelope import Kind
+from sidecar_protocol.limits import LIMITS
 from tests.support.fake_engine import FakeEngine
 
 QUEUED = {"type": "queued", "position": 2}
@@ -116,6 +117,27 @@ async def test_reading_gives_credit_back(fake: FakeEngine, engine: Engine) -> No
     await anext(reader)
     header, _ = await fake.next(Kind.CREDIT)
     assert (header.id, header.credit) == (request_id, 2)
+
+
+async def test_credit_beyond_what_the_engine_gives_is_counted_as_what_it_gives(
+    fake: FakeEngine, engine: Engine
+) -> None:
+    stream = engine.stream("generate.create", {"prompt": "x"}, credit=1000)
+    header, _ = await fake.next(Kind.REQUEST)
+    assert header.credit == LIMITS.credit
+    half = LIMITS.credit // 2
+    await fake.send_events(header.id or 0, *[{"type": "of_tomorrow"}] * half)
+    reader = aiter(stream)
+    for _ in range(half):
+        await anext(reader)
+    assert (await fake.next(Kind.CREDIT))[0].credit == half
+    stream.cancel()
+
+
+async def test_a_stream_without_credit_is_refused_here(engine: Engine) -> None:
+    with pytest.raises(errors.InvalidParams) as caught:
+        engine.stream("generate.create", {"prompt": "x"}, credit=0)
+    assert caught.value.data["parameter"] == "credit"
 
 
 async def test_a_reader_that_does_not_read_gives_no_credit(fake: FakeEngine, engine: Engine) -> None:

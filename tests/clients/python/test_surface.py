@@ -31,6 +31,7 @@ def test_exported_names() -> None:
         "EngineRestarted",
         "EngineThawed",
         "GenerateStream",
+        "HostHandlers",
         "HostTools",
         "Liveness",
         "Notice",

@@ -9,6 +9,7 @@ import pytest
 
 from sidecar_client import Engine, HostTools, SyncEngine, errors
 from sidecar_protocol.chat import ChatCompletion
+from sidecar_protocol.host import HostCallTool, ToolOutput
 
 OPTIONS = {"executor": "scripted"}
 
@@ -34,12 +35,10 @@ async def add(a: int, b: int) -> int:
     return a + b
 
 
-def calls(name: str, arguments: object) -> dict[str, object]:
-    return {"call_id": "c", "name": name, "arguments": arguments}
-
-
-async def run(tools: HostTools, name: str, arguments: object) -> object:
-    return (await tools.call(calls(name, arguments)))["output"]
+async def run(tools: HostTools, name: str, arguments: dict[str, object]) -> object:
+    output = await tools.call(HostCallTool(call_id="c", name=name, arguments=arguments))
+    assert not output.is_error
+    return output.output
 
 
 def test_a_schema_comes_from_the_type_hints() -> None:
@@ -105,10 +104,53 @@ async def test_arguments_arrive_as_the_types_of_the_parameters() -> None:
         ({"a": 1, "b": "two"}, "arguments of add: "),
     ],
 )
-async def test_arguments_that_do_not_fit_are_refused(arguments: object, problem: str) -> None:
-    with pytest.raises(errors.InvalidParams) as raised:
-        await HostTools([add]).call(calls("add", arguments))
-    assert problem in str(raised.value)
+async def test_arguments_that_do_not_fit_are_told_to_the_model(
+    arguments: dict[str, object], problem: str
+) -> None:
+    output = await HostTools([add]).call(HostCallTool(call_id="c", name="add", arguments=arguments))
+    assert output.is_error
+    assert problem in str(output.output)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(RuntimeError("out of paper"), "out of paper"), (ValueError(), "ValueError")]
+)
+async def test_what_a_function_raises_is_told_to_the_model(error: Exception, told: str) -> None:
+    def fail() -> None:
+        raise error
+
+    output = await HostTools([fail]).call(HostCallTool(call_id="c", name="fail", arguments={}))
+    assert output == ToolOutput(output=told, is_error=True)
+
+
+async def test_a_result_that_is_no_json_is_told_to_the_model() -> None:
+    def odd() -> object:
+        return threading.Event()
+
+    output = await HostTools([odd]).call(HostCallTool(call_id="c", name="odd", arguments={}))
+    assert output.is_error
+    assert "Event" in str(output.output)
+
+
+async def test_a_cancelled_call_ends_when_its_function_has() -> None:
+    running, ending, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        running.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await ending.wait()
+            ended.set()
+
+    call = asyncio.ensure_future(HostTools([wait]).call(HostCallTool(call_id="c", name="wait", arguments={})))
+    await running.wait()
+    call.cancel()
+    await asyncio.sleep(0)
+    ending.set()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert ended.is_set()
 
 
 async def test_a_plain_function_does_not_hold_the_loop_up() -> None:
@@ -132,7 +174,7 @@ async def test_what_a_function_makes_is_awaited() -> None:
 
 async def test_an_unknown_tool_is_named_with_those_there_are() -> None:
     with pytest.raises(errors.NotFound, match="no tool 'sub'; there are add"):
-        await HostTools([add]).call(calls("sub", {}))
+        await run(HostTools([add]), "sub", {})
 
 
 def test_what_cannot_be_a_tool_is_refused() -> None:
@@ -180,11 +222,8 @@ async def test_a_chat_calls_functions_of_this_program() -> None:
 
         assert (await chat('call add {"a": 20, "b": 22}')).choices[0].message.content == "42"
         failed = (await chat("call fail {}\ncall add {}\nthen never mind")).tool_rounds[0].replies
-        assert (
-            failed[0].content
-            == "Error: the host answered internal: the handler raised RuntimeError: out of paper"
-        )
-        assert failed[1].content.startswith("Error: arguments of add: ")
+        assert failed[0].content == "out of paper"
+        assert failed[1].content.startswith("arguments of add: ")
 
 
 def test_the_same_without_asyncio() -> None:
