@@ -2,7 +2,7 @@
 
 import { debuglog } from "node:util";
 
-import { Channel, type Door } from "./channel.js";
+import { Channel, type ChannelOwner, type Door } from "./channel.js";
 import {
   EngineError,
   type EngineLost,
@@ -33,6 +33,13 @@ export interface ConnectionOwner {
   notification(name: string, body: unknown): void;
 }
 
+/** Makes what frames go through. Throws StartFailed. */
+export type OpenChannel = (
+  door: Door,
+  liveness: Liveness,
+  owner: ChannelOwner,
+) => Pick<Channel, "send" | "close">;
+
 /** One connection. When it is over `onEnd` is called, and its owner fails what is pending. */
 export class Connection {
   onEnd: (() => void) | undefined;
@@ -40,6 +47,7 @@ export class Connection {
   endReason: string | undefined;
   saidBye = false;
   readonly #owner: ConnectionOwner;
+  readonly #openChannel: OpenChannel;
   readonly #liveness: Liveness;
   readonly #requests = new Map<number, Request>();
   readonly #hostRequests: HostRequests;
@@ -49,10 +57,16 @@ export class Connection {
   #refusal: StartFailed | undefined;
   #lastId = 0;
   #timer: NodeJS.Timeout | undefined;
-  #channel: Channel | undefined;
+  #channel: ReturnType<OpenChannel> | undefined;
 
-  constructor(handlers: HostHandlers, liveness: Liveness, owner: ConnectionOwner) {
+  constructor(
+    handlers: HostHandlers,
+    liveness: Liveness,
+    owner: ConnectionOwner,
+    openChannel: OpenChannel = openSocket,
+  ) {
     this.#owner = owner;
+    this.#openChannel = openChannel;
     this.#liveness = liveness;
     this.#hostRequests = new HostRequests(handlers, (header, body) => this.#send(header, body));
     this.#watch = new PingWatch(liveness, (n) => this.#send({ k: "ping", n }), performance.now());
@@ -60,7 +74,7 @@ export class Connection {
 
   /** Connect and shake hands. Throws StartFailed. */
   async open(door: Door, timeoutMs: number): Promise<void> {
-    this.#channel = openChannel(door, this.#liveness, {
+    this.#channel = this.#openChannel(door, this.#liveness, {
       receive: (frames) => this.#receive(frames),
       ended: (reason) => this.#end(reason),
     });
@@ -92,21 +106,28 @@ export class Connection {
 
   /** Send a request, or fail it when this side can tell that it would be refused. */
   submit(request: Request, body: Uint8Array): void {
-    const { message_bytes: limit = LIMITS.message_bytes } = this.welcome.limits;
-    if (body.length > limit) {
-      const message = `${request.method}: the params have ${body.length} bytes, the engine accepts ${limit}`;
-      request.fail(new TooLarge(message, { data: { size: body.length, limit } }));
+    const { method, terms } = request;
+    const { message_bytes: limit = LIMITS.message_bytes, credit: most = LIMITS.credit } = this.welcome.limits;
+    const id = this.#lastId + 1;
+    // The engine gives no more ahead than its limit; a reader that counts on more would grant too late.
+    const credit = terms.credit === undefined ? undefined : Math.min(terms.credit, most);
+    let header: Uint8Array;
+    try {
+      checkParams(method, body, limit);
+      const { deadlineMs: ttl, idempotencyKey: idem } = terms;
+      header = encodeHeader({ k: "req", id, m: method, ttl, idem, credit });
+    } catch (error) {
+      request.fail(error);
       return;
     }
-    this.#lastId += 1;
-    const id = this.#lastId;
+    this.#lastId = id;
     request.sent({
+      credit,
       cancel: () => this.#send({ k: "cancel", id }),
-      grant: (credit) => this.#send({ k: "credit", id, credit }),
+      grant: (events) => this.#send({ k: "credit", id, credit: events }),
     });
     this.#requests.set(id, request);
-    const { method, credit, deadlineMs } = request;
-    this.#sendFrames(encodeHeader({ k: "req", id, m: method, credit, ttl: deadlineMs }), body);
+    this.#sendFrames(header, body);
   }
 
   /** End every request that has no answer yet. */
@@ -250,7 +271,7 @@ export class Connection {
   }
 }
 
-function openChannel(...[door, liveness, owner]: ConstructorParameters<typeof Channel>): Channel {
+function openSocket(...[door, liveness, owner]: Parameters<OpenChannel>): Channel {
   try {
     return new Channel(door, liveness, owner);
   } catch (cause) {
@@ -271,4 +292,11 @@ function readEntry(entry: unknown): [number, number, unknown] {
     if (isCount(id) && isCount(sequence)) return [id, sequence, event];
   }
   throw new InvalidMessage("an event that is not [id, sequence, event]");
+}
+
+function checkParams(method: string, body: Uint8Array, limit: number): void {
+  if (body.length <= limit) return;
+  throw new TooLarge(`${method}: the params have ${body.length} bytes, the engine accepts ${limit}`, {
+    data: { size: body.length, limit },
+  });
 }

@@ -7,6 +7,7 @@ import {
   type ResultOf,
   type StreamingOptions,
   call,
+  termsOf,
 } from "./caller.js";
 import { Connection } from "./connection.js";
 import type { HostHandlers } from "./host-requests.js";
@@ -36,20 +37,23 @@ import type { Welcome } from "./types/handshake.js";
 import type { Notifications } from "./types/methods.js";
 import type { UnknownEvent } from "./types/open-enum.js";
 import { encode } from "./wire/encode.js";
+import { LIMITS } from "./wire/limits.js";
 
 /** What an engine does for this program, and what it tells it. */
 export interface EngineOptions {
   /** For each step of opening. Default: 30 s to spawn, 10 s to connect. */
-  handshakeTimeoutMs?: number;
+  handshakeTimeoutMs?: number | undefined;
   /** Answer requests of the engine, by name, such as "host.elicit". */
-  handlers?: HostHandlers;
+  handlers?: HostHandlers | undefined;
   /** Functions the model may call; pass their `definition` with a chat. */
-  tools?: readonly HostTool[];
+  tools?: readonly HostTool[] | undefined;
   /** Told what there is to know about its health. */
-  onNotice?: (notice: Notice) => void;
-  liveness?: Partial<Liveness>;
+  onNotice?: ((notice: Notice) => void) | undefined;
+  /** Told each notification, also one that comes before `onNotification` of the engine could be called. */
+  onNotification?: ((name: string, body: unknown) => void) | undefined;
+  liveness?: Partial<Liveness> | undefined;
   /** Aborted while the engine is being opened: give up, leave nothing behind, throw the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** How to start an engine. */
@@ -57,15 +61,15 @@ export interface SpawnOptions extends EngineOptions {
   /** Names this application; its data is kept apart from that of others. */
   appId: string;
   /** The program and its arguments. Default: `sidecar`, looked up in PATH. */
-  command?: readonly string[];
+  command?: readonly string[] | undefined;
   /** The protocol's start options, such as `model_dirs` and `threads`. */
-  options?: Readonly<Record<string, unknown>>;
+  options?: Readonly<Record<string, unknown>> | undefined;
   /** How often it is started again after a crash; false: never. No request is ever sent twice. */
-  restart?: RestartPolicy | false;
+  restart?: RestartPolicy | false | undefined;
   /** Gets each line of its stderr. */
-  onLog?: (line: string) => void;
+  onLog?: ((line: string) => void) | undefined;
   /** Default: this program's. What would change which code the engine loads is left out. */
-  environment?: Environment;
+  environment?: Environment | undefined;
 }
 
 /** Begins a life over this connection; gives up once the signal is aborted. Throws StartFailed. */
@@ -86,9 +90,15 @@ export class Engine extends Namespaces implements AsyncDisposable {
     const handlers = { ...toolHandlers(options.tools ?? []), ...options.handlers };
     const liveness = { ...DEFAULT_LIVENESS, ...options.liveness };
     const notice = (what: Notice): void => this.#notices.tell(what);
+    const everything = new Listeners<{ name: string; body: unknown }>();
+    const { onNotification } = options;
+    if (onNotification !== undefined) everything.add(({ name, body }) => onNotification(name, body));
     const owner = {
       notice,
-      notification: (name: string, body: unknown) => this.#notifications.get(name)?.tell(body),
+      notification: (name: string, body: unknown) => {
+        everything.tell({ name, body });
+        this.#notifications.get(name)?.tell(body);
+      },
     };
     this.#keeper = new EngineKeeper(
       (signal) => openLife(new Connection(handlers, liveness, owner), signal),
@@ -244,11 +254,11 @@ export class Engine extends Namespaces implements AsyncDisposable {
   }
 
   /** Send a request, or keep it until a restart is through: what the typed methods are made of. */
-  override submit(method: string, params: object, { signal, deadlineMs, credit }: StreamingOptions): Request {
-    const ttl = deadlineMs === undefined ? undefined : Math.max(0, Math.trunc(deadlineMs));
-    const request = new Request(method, credit, ttl);
-    const body = encode(params);
-    if (signal !== undefined) request.follow(signal);
+  override submit(method: string, params: object, options: StreamingOptions): Request {
+    const request = new Request(method, termsOf(options));
+    // What is too large for the engine is refused with its whole size, once the engine's limit is known.
+    const body = encode(params, { ...LIMITS, message_bytes: LIMITS.frame_bytes });
+    if (options.signal !== undefined) request.follow(options.signal);
     if (!request.ended) this.#keeper.submit(request, body);
     return request;
   }

@@ -37,6 +37,7 @@ export class HostRequests {
   readonly #handlers: ReadonlyMap<string, AnyHandler>;
   readonly #send: Send;
   readonly #running = new Map<number, AbortController>();
+  #lastId = -1;
 
   constructor(handlers: HostHandlers, send: Send) {
     this.#handlers = new Map(Object.entries<AnyHandler>(handlers));
@@ -48,10 +49,11 @@ export class HostRequests {
     return [...this.#handlers.keys()].sort();
   }
 
-  /** Run the handler of a request; without one it is refused. */
+  /** Run the handler of a request; without one it is refused. Ids must rise: any other is ignored. */
   start(header: Header, params: unknown): void {
     const { id, m = "" } = header;
-    if (id === undefined || this.#running.has(id)) return;
+    if (id === undefined || id <= this.#lastId) return;
+    this.#lastId = id;
     const handler = this.#handlers.get(m);
     if (handler === undefined) {
       this.#refuse(id, { code: "unsupported", message: `no handler for ${JSON.stringify(m)} here` });
@@ -107,9 +109,16 @@ export class HostRequests {
 
 function refusal(error: unknown, signal: AbortSignal): ErrorBody {
   if (signal.aborted) return { code: "cancelled", message: "the handler was cancelled" };
-  if (error instanceof EngineError)
-    return { code: error.code, message: error.message, data: { ...error.data } };
-  return { code: "internal", message: `the handler threw ${describe(error)}` };
+  if (!(error instanceof EngineError)) {
+    return { code: "internal", message: `the handler threw ${describe(error)}` };
+  }
+  const { code, message, retryable, data } = error;
+  return {
+    code,
+    message,
+    ...(retryable && { retryable }),
+    ...(Object.keys(data).length > 0 && { data: { ...data } }),
+  };
 }
 
 function describe(error: unknown): string {

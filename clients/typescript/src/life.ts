@@ -64,7 +64,7 @@ export class Life {
 
   async #shutDown(process: SidecarProcess, graceMs: number): Promise<void> {
     if (!this.isOver) {
-      const request = new Request("engine.shutdown", undefined, undefined);
+      const request = new Request("engine.shutdown");
       this.connection.submit(request, encode({ grace_ms: Math.trunc(graceMs) }));
       await process.exited.wait(graceMs + EXIT_AFTER_SHUTDOWN_MS);
     }

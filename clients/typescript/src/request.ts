@@ -5,6 +5,8 @@ import { Latch } from "./latch.js";
 
 /** How a request goes on after it was sent. */
 export interface SentRequest {
+  /** Events the engine may be ahead of the reader; undefined: it does not stream. */
+  credit: number | undefined;
   cancel(): void;
   /** Allow the engine so many events more. */
   grant(events: number): void;
@@ -12,12 +14,17 @@ export interface SentRequest {
 
 type Outcome = { kind: "result"; result: unknown } | { kind: "error"; error: unknown };
 
-/**
- * Holds a request's events until they are read, its credit, and its one result or error.
- *
- * `credit` is the number of events the engine may be ahead of the reader; undefined: the request does not
- * stream.
- */
+/** What a request is sent with besides its params. */
+export interface RequestTerms {
+  /** Events the caller wants the engine to be ahead of the reader at most; undefined: it does not stream. */
+  credit?: number | undefined;
+  /** Whole milliseconds. */
+  deadlineMs?: number | undefined;
+  /** Under which the engine does it once. */
+  idempotencyKey?: string | undefined;
+}
+
+/** Holds a request's events until they are read, its credit, and its one result or error. */
 export class Request {
   #sent: SentRequest | undefined;
   #received = 0;
@@ -32,8 +39,7 @@ export class Request {
 
   constructor(
     readonly method: string,
-    readonly credit: number | undefined,
-    readonly deadlineMs: number | undefined,
+    readonly terms: RequestTerms = {},
   ) {}
 
   /** Whether the result or an error is there. */
@@ -157,11 +163,12 @@ export class Request {
   }
 
   #consume(events: number): void {
-    if (this.credit === undefined || this.ended || this.#cancelled) return;
+    const sent = this.#sent;
+    if (sent?.credit === undefined || this.ended || this.#cancelled) return;
     this.#consumed += events;
     // In halves, so that the engine seldom stands at zero and a message is not sent for each event.
-    if (this.#consumed * 2 >= this.credit && this.#sent !== undefined) {
-      this.#sent.grant(this.#consumed);
+    if (this.#consumed * 2 >= sent.credit) {
+      sent.grant(this.#consumed);
       this.#consumed = 0;
     }
   }

@@ -14,8 +14,8 @@ import type { GenerateEvent, Generation } from "./types/generate.js";
 import { EVENT_TYPES } from "./types/methods.js";
 import { DEFAULT_CREDIT } from "./wire/limits.js";
 
-/** Cancels requests whose stream nobody holds any more. */
-const dropped = new FinalizationRegistry<Request>((request) => request.cancel());
+/** Cancels requests whose stream nobody holds any more. Held weakly, a request cannot keep its stream alive. */
+const dropped = new FinalizationRegistry<WeakRef<Request>>((request) => request.deref()?.cancel());
 
 /** A running request. Events are read once, by one reader. */
 export class Stream<Event, Result> implements AsyncIterable<Event>, AsyncDisposable {
@@ -25,7 +25,7 @@ export class Stream<Event, Result> implements AsyncIterable<Event>, AsyncDisposa
   constructor(request: Request, readEvent: (plain: unknown) => Event) {
     this.#request = request;
     this.#readEvent = readEvent;
-    dropped.register(this, request, this);
+    dropped.register(this, new WeakRef(request), this);
   }
 
   /** Events as they come. Throws the error that ended the request, after the events before it. */
@@ -92,9 +92,11 @@ class StreamReader<Item> implements AsyncIterableIterator<Item> {
   #tryRead(plain: unknown): Item | undefined {
     try {
       return this.#read(plain);
-    } catch (error) {
+    } catch (cause) {
       this.#request.cancel();
-      throw error;
+      if (cause instanceof InvalidMessage) throw cause;
+      const { method } = this.#request;
+      throw new InvalidMessage(`an event of ${method} has another shape: ${String(cause)}`, { cause });
     }
   }
 }
@@ -159,7 +161,8 @@ function streamingRequest(
   params: object,
   options: StreamingOptions = {},
 ): Request {
-  return caller.submit(method, { ...params, stream: true }, { credit: DEFAULT_CREDIT, ...options });
+  const { credit = DEFAULT_CREDIT, ...rest } = options;
+  return caller.submit(method, { ...params, stream: true }, { ...rest, credit });
 }
 
 /** Reads events of a method; a type that this version does not know becomes the unknown arm of the union. */

@@ -1,6 +1,8 @@
 /** Functions of this program that the model may call, each with a schema of its arguments. */
 
+import { InvalidParams, NotFound } from "./errors.js";
 import type { HostHandlers, HostRequestContext } from "./host-requests.js";
+import { isRecord } from "./plain.js";
 import type { ChatTool } from "./types/chat-messages.js";
 import type { HostCallTool, ToolOutput } from "./types/host.js";
 
@@ -70,11 +72,12 @@ export function toolHandlers(tools: readonly HostTool[]): HostHandlers {
   if (tools.length === 0) return {};
   const byName = new Map(tools.map((item) => [item.definition.function.name, item]));
   return {
-    "host.call_tool": async (call: HostCallTool, { signal }: HostRequestContext): Promise<ToolOutput> => {
+    "host.call_tool": async (params: unknown, { signal }: HostRequestContext): Promise<ToolOutput> => {
+      const call = readCall(params);
       const called = byName.get(call.name);
       if (called === undefined) {
         const known = [...byName.keys()].join(", ");
-        return failure(`there is no tool ${JSON.stringify(call.name)}; there are ${known}`);
+        throw new NotFound(`there is no tool ${JSON.stringify(call.name)}; there are ${known}`);
       }
       try {
         return { output: written(await called.execute(call.arguments, { callId: call.call_id, signal })) };
@@ -88,6 +91,15 @@ export function toolHandlers(tools: readonly HostTool[]): HostHandlers {
 
 function isStandardSchema(parameters: StandardSchema | JsonObject): parameters is StandardSchema {
   return "~standard" in parameters;
+}
+
+function readCall(params: unknown): Pick<HostCallTool, "call_id" | "name" | "arguments"> {
+  const fields: JsonObject = isRecord(params) ? params : {};
+  const { call_id, name, arguments: args } = fields;
+  if (typeof call_id === "string" && typeof name === "string" && isRecord(args)) {
+    return { call_id, name, arguments: args };
+  }
+  throw new InvalidParams("host.call_tool: `call_id` and `name` must be strings, `arguments` a map");
 }
 
 async function checked(schema: StandardSchema["~standard"], args: JsonObject): Promise<unknown> {

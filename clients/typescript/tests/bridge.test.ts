@@ -1,16 +1,15 @@
 /** Windows that use the engine of the main process, over real message channels. */
 
-import { EventEmitter } from "node:events";
 import { MessageChannel } from "node:worker_threads";
 import { beforeEach, describe, expect, test } from "vitest";
 
 import { type Engine, EngineLost, errors, portLink, serveWindow, windowLink } from "../src/index.js";
 import type { Notice, WindowOptions } from "../src/index.js";
-import { type ExposedEngine, exposeEngine } from "../src/preload.js";
 import { type RemoteEngine, connectEngine } from "../src/renderer.js";
 import { attach } from "./support/attach.js";
 import { COMPLETION, QUEUED, chunk } from "./support/chat.js";
 import { Inbox, collect, rejection } from "./support/deadline.js";
+import { Ipc } from "./support/electron.js";
 import { FakeEngine } from "./support/fake-engine.js";
 
 let fake: FakeEngine;
@@ -36,9 +35,9 @@ function openWindow(options?: WindowOptions): RemoteEngine {
 
 test("calls and streams as in the main process", async () => {
   const remote = openWindow();
-  const call = remote.tokens.encode({ text: "hi" }, { deadlineMs: 700 });
+  const call = remote.tokens.encode({ text: "hi" }, { deadlineMs: 700.5, idempotencyKey: "once" });
   const { id, header, body } = await fake.request();
-  expect([header.m, header.ttl, body]).toEqual(["tokens.encode", 700, { text: "hi" }]);
+  expect([header.m, header.ttl, header.idem, body]).toEqual(["tokens.encode", 700, "once", { text: "hi" }]);
   await fake.send("res", { token_ids: [1] }, { id, s: 0 });
   expect(await call).toEqual({ token_ids: [1] });
 
@@ -139,6 +138,20 @@ test("a window that does not read holds the engine back", async () => {
   expect(await reader).toEqual(["a", "b", "c", "d"]);
 });
 
+test("a window that asks for more credit than there is reads on", async () => {
+  const remote = openWindow();
+  const reader = remote.chat.stream({ messages: [] }, { credit: 10_000 }).text();
+  const { id, header } = await fake.request();
+  const texts = Array.from({ length: 300 }, (_, index) => String(index));
+  expect(header.credit).toBe(256);
+  await fake.sendEvents(
+    id,
+    texts.map((text) => chunk(text)),
+  );
+  for (const text of texts) expect((await reader.next()).value).toBe(text);
+  await reader.return?.();
+});
+
 test("a window that closes cancels what it has running, and no other's", async () => {
   const first = openWindow();
   const second = openWindow();
@@ -199,40 +212,6 @@ test("messages that are none are ignored", async () => {
 });
 
 describe("over Electron's ipc", () => {
-  /** Two processes' ends of ipc, with values cloned as Electron clones them. */
-  class Ipc {
-    readonly ipcMain = new EventEmitter();
-    readonly webContents = Object.assign(new EventEmitter(), {
-      destroyed: false,
-      send: (channel: string, message: unknown) => {
-        setImmediate(() => this.ipcRenderer.emit(channel, {}, structuredClone(message)));
-      },
-      isDestroyed(): boolean {
-        return this.destroyed;
-      },
-    });
-    readonly ipcRenderer = Object.assign(new EventEmitter(), {
-      send: (channel: string, message: unknown) => {
-        const clone: unknown = structuredClone(message);
-        setImmediate(() => this.ipcMain.emit(channel, { sender: this.webContents }, clone));
-      },
-    });
-
-    /** What the preload script gives a new page. */
-    loadPage(): ExposedEngine {
-      this.ipcRenderer.removeAllListeners();
-      const page: Record<string, ExposedEngine> = {};
-      const contextBridge = {
-        exposeInMainWorld(name: string, api: ExposedEngine): void {
-          page[name] = api;
-        },
-      };
-      exposeEngine({ contextBridge, ipcRenderer: this.ipcRenderer });
-      if (page["llmSidecar"] === undefined) throw new Error("nothing was exposed");
-      return page["llmSidecar"];
-    }
-  }
-
   test("the page has functions alone", () => {
     const exposed = new Ipc().loadPage();
     expect(Object.values(exposed).map((value) => typeof value)).toEqual(["function", "function"]);

@@ -50,6 +50,37 @@ describe("an open connection", () => {
     expect(error).toMatchObject({ partial: { text: "so far" }, message: "too slow" });
   });
 
+  test("sends an idempotency key, whose refusal is the engine's", async () => {
+    const call = engine.models.load({ model: "m" }, { idempotencyKey: "load m" });
+    const { id, header } = await fake.request();
+    expect(header.idem).toBe("load m");
+    await fake.send("err", { code: "invalid_params", message: "takes none" }, { id, s: 0 });
+    expect(await rejection(call)).toBeInstanceOf(errors.InvalidParams);
+  });
+
+  test("refuses a header that the engine could not read", async () => {
+    const error = await rejection(engine.info({ idempotencyKey: "x".repeat(5000) }));
+    expect(error).toBeInstanceOf(errors.TooLarge);
+    expect(error).toMatchObject({ data: { size: expect.any(Number) as number, limit: 4096 } });
+    const other = engine.tokens.encode({ text: "a" });
+    const { id } = await fake.request();
+    await fake.send("res", { token_ids: [] }, { id, s: 0 });
+    expect(await other).toEqual({ token_ids: [] });
+  });
+
+  test.each([{ deadlineMs: NaN }, { deadlineMs: Infinity }, { credit: 0 }, { credit: -1 }, { credit: 1.5 }])(
+    "refuses options that cannot be meant: %j",
+    async (options) => {
+      const opening = async (): Promise<unknown> =>
+        await engine.stream("chat.create", { messages: [] }, options).result();
+      const error = await rejection(opening());
+      expect(error).toBeInstanceOf(errors.InvalidParams);
+      expect(error).toMatchObject({ data: { parameter: Object.keys(options)[0] } });
+      await fake.roundTrip();
+      expect(fake.count("req")).toBe(0);
+    },
+  );
+
   test("gives an error as the exception of its code", async () => {
     const call = engine.models.load({ model: "huge" });
     const { id } = await fake.request();
@@ -147,6 +178,18 @@ describe("an open connection", () => {
     await fake.roundTrip();
     expect(bodies).toEqual([{ model: "m" }]);
   });
+});
+
+test("a notification on the heels of the welcome is not lost", async () => {
+  await using fake = await FakeEngine.start({ answersHello: false });
+  const heard: unknown[] = [];
+  const opening = attach(fake, { onNotification: (name, body) => heard.push([name, body]) });
+  await fake.next("hello");
+  await fake.welcome();
+  await fake.send("ntf", { level: "high" }, { m: "engine.pressure" });
+  await opening;
+  await fake.roundTrip();
+  expect(heard).toEqual([["engine.pressure", { level: "high" }]]);
 });
 
 test("hello says who calls and what it answers", async () => {

@@ -7,7 +7,7 @@ import { errors, tool } from "../src/index.js";
 import type { HostRequestContext } from "../src/index.js";
 import { attach } from "./support/attach.js";
 import { Inbox, soon } from "./support/deadline.js";
-import { FakeEngine } from "./support/fake-engine.js";
+import { FakeEngine, type Message } from "./support/fake-engine.js";
 
 interface Question {
   ask: string;
@@ -21,6 +21,8 @@ function answer({ ask }: Question, { signal }: HostRequestContext): unknown {
       return { sum: 3 };
     case "refuse":
       throw new errors.PermissionDenied("not today", { data: { why: "holiday" } });
+    case "refuse shortly":
+      throw new errors.Busy("later", { retryable: true });
     case "nonsense":
       return { value: Infinity };
     case "nothing":
@@ -74,9 +76,12 @@ async function ask(question: string, id: number): Promise<void> {
   await fake.send("req", { ask: question }, { id, m: "host.elicit" });
 }
 
-async function callTool(name: string, args: object): Promise<unknown> {
-  await fake.send("req", { call_id: "c1", name, arguments: args }, { id: 1, m: "host.call_tool" });
-  return (await fake.next("res")).body;
+let lastId = 100;
+
+async function callTool(name: string, args: object): Promise<Message> {
+  lastId += 1;
+  await fake.send("req", { call_id: "c1", name, arguments: args }, { id: lastId, m: "host.call_tool" });
+  return await fake.nextMessage();
 }
 
 test("hello declares what is answered", () => {
@@ -94,6 +99,7 @@ test.each([
 
 test.each([
   ["refuse", { code: "permission_denied", message: "not today", data: { why: "holiday" } }],
+  ["refuse shortly", { code: "busy", message: "later", retryable: true }],
   ["this", { code: "internal", message: "the handler threw TypeError: what is this?" }],
   [
     "nonsense",
@@ -161,17 +167,39 @@ test("a tool says its schema", () => {
 });
 
 test("a tool is called with checked arguments, and its result is written as JSON", async () => {
-  expect(await callTool("add", { a: 1, b: 2 })).toEqual({ output: '{"sum":3,"callId":"c1"}' });
-  expect(await callTool("hello", { name: "you" })).toEqual({ output: "Hello you" });
+  expect((await callTool("add", { a: 1, b: 2 })).body).toEqual({ output: '{"sum":3,"callId":"c1"}' });
+  expect((await callTool("hello", { name: "you" })).body).toEqual({ output: "Hello you" });
 });
 
 test.each([
   ["add", { a: "one", b: 2 }, "the arguments are not valid: a: "],
   ["fail", {}, "the disk is full"],
-  ["divide", {}, 'there is no tool "divide"; there are add, fail, hello'],
 ])("its failure becomes a tool error: %s %j", async (name, args, message) => {
-  expect(await callTool(name, args)).toEqual({
-    output: expect.stringContaining(message) as string,
-    is_error: true,
-  });
+  const { header, body } = await callTool(name, args);
+  expect(header.k).toBe("res");
+  expect(body).toEqual({ output: expect.stringContaining(message) as string, is_error: true });
+});
+
+test("a call of no tool is refused", async () => {
+  const { header, body } = await callTool("divide", {});
+  expect(header.k).toBe("err");
+  const message = 'there is no tool "divide"; there are add, fail, hello';
+  expect(body).toEqual({ code: "not_found", message });
+});
+
+test.each([[null], [[]], [{ name: "add", arguments: {} }], [{ call_id: "c", name: "add", arguments: [] }]])(
+  "a call that is none is refused: %j",
+  async (params) => {
+    await fake.send("req", params, { id: 1, m: "host.call_tool" });
+    expect((await fake.next("err")).body).toMatchObject({ code: "invalid_params" });
+  },
+);
+
+test("a request whose id does not rise is ignored", async () => {
+  await ask("sum", 5);
+  await ask("sum", 5);
+  await ask("sum", 4);
+  await ask("nothing", 6);
+  expect((await fake.next("res")).header.id).toBe(5);
+  expect((await fake.next("res")).header.id).toBe(6);
 });

@@ -68,6 +68,14 @@ describe("a sidecar of one's own", () => {
     expect(await rejection(engine.tokens.encode({ text }))).toBeInstanceOf(errors.TooLarge);
   });
 
+  test("no method of today takes an idempotency key", async () => {
+    const error = await rejection(
+      engine.chat.create({ messages: say("count 1") }, { idempotencyKey: "one" }),
+    );
+    expect(error).toBeInstanceOf(errors.InvalidParams);
+    expect(String(error)).toContain("takes no idempotency key");
+  });
+
   test("a deadline gives what there was by then", async () => {
     await engine.models.load({ model: "default" });
     const call = engine.chat.create({ messages: say("slow 5 talk") }, { deadlineMs: 500 });

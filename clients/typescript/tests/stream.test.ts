@@ -2,9 +2,10 @@
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 
 import { type ChatStream, type Engine, errors } from "../src/index.js";
+import { LIMITS } from "../src/wire/limits.js";
 import { attach } from "./support/attach.js";
 import { COMPLETION, QUEUED, chunk } from "./support/chat.js";
 import { collect, rejection } from "./support/deadline.js";
@@ -69,6 +70,33 @@ test("the error comes after the events before it", async () => {
   expect(await rejection(read())).toBeInstanceOf(errors.ContextOverflow);
   expect(texts).toEqual(["so far"]);
   await expect(stream.result()).rejects.toThrow("too long");
+});
+
+test("an event of another shape is an error", async () => {
+  const { stream, id } = await openStream();
+  await fake.sendEvents(id, [{ type: "chunk" }]);
+  const error = await rejection(collect(stream.text()));
+  expect(error).toBeInstanceOf(errors.InvalidMessage);
+  expect(String(error)).toContain("an event of chat.create has another shape");
+  expect((await fake.next("cancel")).header.id).toBe(id);
+});
+
+test("credit that is left undefined is the usual", async () => {
+  const stream = engine.chat.stream({ messages: [] }, { credit: undefined });
+  expect((await fake.request()).header.credit).toBe(32);
+  stream.cancel();
+});
+
+test("credit above the engine's limit is granted back in time", async () => {
+  await using small = await FakeEngine.start({ limits: { ...LIMITS, credit: 4 } });
+  const other = await attach(small);
+  const reader = other.chat.stream({ messages: [] }, { credit: 1000 }).text();
+  const { id, header } = await small.request();
+  expect(header.credit).toBe(4);
+  await small.sendEvents(id, [chunk("a"), chunk("b")]);
+  await reader.next();
+  await reader.next();
+  expect((await small.next("credit")).header.credit).toBe(2);
 });
 
 test("reading gives credit back, in halves", async () => {
@@ -198,6 +226,25 @@ test("a dropped stream cancels", async () => {
   const timer = setInterval(collectGarbage, 10);
   expect((await cancelled).header.id).toBe(id);
   clearInterval(timer);
+});
+
+test("a stream that has ended is forgotten, also when its error leads to it", async () => {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage = runInNewContext("gc") as () => void;
+  const endOne = async (): Promise<WeakRef<ChatStream>> => {
+    const controller = new AbortController();
+    const stream = engine.chat.stream({ messages: [] }, { signal: controller.signal });
+    const { id } = await fake.request();
+    controller.abort(Object.assign(new Error("enough"), { stream }));
+    await fake.send("err", { code: "cancelled", message: "cancelled" }, { id, s: 0 });
+    await fake.roundTrip();
+    return new WeakRef(stream);
+  };
+  const ended = await endOne();
+  await vi.waitFor(() => {
+    collectGarbage();
+    expect(ended.deref() === undefined).toBe(true);
+  });
 });
 
 test("a loop over, and a result of, a stream that nobody holds are not cancelled", async () => {

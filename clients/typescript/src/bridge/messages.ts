@@ -15,6 +15,7 @@ export type WindowMessage =
       params: object;
       credit: number | undefined;
       deadlineMs: number | undefined;
+      idempotencyKey: string | undefined;
     }
   | { kind: "cancel"; session: string; id: number }
   | { kind: "credit"; session: string; id: number; events: number };
@@ -69,7 +70,7 @@ export function noticeOf(plain: PlainNotice): Notice {
 /** The message, or undefined for what is none: a window is not trusted to send nothing else. */
 export function readWindowMessage(value: unknown): WindowMessage | undefined {
   if (!isRecord(value)) return undefined;
-  const { kind, session, id, method, params, credit, deadlineMs, events } = value;
+  const { kind, session, id, method, params, credit, deadlineMs, idempotencyKey, events } = value;
   if (typeof session !== "string") return undefined;
   if (kind === "open") return { kind, session };
   if (!isCount(id)) return undefined;
@@ -77,7 +78,8 @@ export function readWindowMessage(value: unknown): WindowMessage | undefined {
     case "request":
       if (typeof method !== "string" || !isRecord(params)) return undefined;
       if (!isOptionalCount(credit) || !isOptionalCount(deadlineMs)) return undefined;
-      return { kind, session, id, method, params, credit, deadlineMs };
+      if (idempotencyKey !== undefined && typeof idempotencyKey !== "string") return undefined;
+      return { kind, session, id, method, params, credit, deadlineMs, idempotencyKey };
     case "cancel":
       return { kind, session, id };
     case "credit":

@@ -7,6 +7,7 @@ import {
   type ResultOf,
   type StreamingOptions,
   call,
+  termsOf,
 } from "../caller.js";
 import { EngineLost, InvalidMessage } from "../errors.js";
 import { Listeners } from "../listeners.js";
@@ -14,6 +15,7 @@ import { Namespaces } from "../namespaces.js";
 import type { Notice } from "../notices.js";
 import { Request } from "../request.js";
 import { type Stream, openStream } from "../stream.js";
+import { LIMITS } from "../wire/limits.js";
 import type { Link } from "./link.js";
 import { type EngineMessage, type WindowMessage, errorOf, noticeOf } from "./messages.js";
 
@@ -68,16 +70,18 @@ export class RemoteEngine extends Namespaces {
   }
 
   /** Send a request: what the typed methods are made of. */
-  override submit(method: string, params: object, { signal, deadlineMs, credit }: StreamingOptions): Request {
-    const request = new Request(method, credit, deadlineMs);
-    if (signal !== undefined) request.follow(signal);
+  override submit(method: string, params: object, options: StreamingOptions): Request {
+    const request = new Request(method, termsOf(options));
+    if (options.signal !== undefined) request.follow(options.signal);
     if (this.#closed) request.fail(new EngineLost("the link to the engine is closed"));
     if (request.ended) return request;
     this.#lastId += 1;
     const id = this.#lastId;
     const session = this.#session;
-    this.#send({ kind: "request", session, id, method, params, credit, deadlineMs });
+    const { credit, deadlineMs, idempotencyKey } = request.terms;
+    this.#send({ kind: "request", session, id, method, params, credit, deadlineMs, idempotencyKey });
     request.sent({
+      credit: credit === undefined ? undefined : Math.min(credit, LIMITS.credit),
       cancel: () => this.#send({ kind: "cancel", session, id }),
       grant: (events) => this.#send({ kind: "credit", session, id, events }),
     });

@@ -122,14 +122,14 @@ class WindowSession {
   }
 
   #start(message: Extract<WindowMessage, { kind: "request" }>): void {
-    const { id, method, params, deadlineMs } = message;
+    const { id, method, params, deadlineMs, idempotencyKey } = message;
     try {
       if (!this.methods.has(method)) throw new PermissionDenied(`windows may not call ${method}`);
       if (this.#running.size >= this.maxRequests) {
         throw new Busy(`this window has ${this.maxRequests} requests running, which is the limit`);
       }
       const credit = message.credit === undefined ? undefined : Math.min(message.credit, LIMITS.credit);
-      const request = this.engine.submit(method, params, { credit, deadlineMs });
+      const request = this.engine.submit(method, params, { credit, deadlineMs, idempotencyKey });
       const running = { request, credit: credit ?? 0, wake: () => undefined };
       this.#running.set(id, running);
       void this.#run(id, running);
@@ -142,7 +142,7 @@ class WindowSession {
     const { request } = running;
     let sent = 0;
     try {
-      if (request.credit !== undefined) {
+      if (request.terms.credit !== undefined) {
         for await (const events of batches(running, () => this.#ended)) {
           this.#send({ kind: "events", session: this.name, id, first: sent, events });
           sent += events.length;

@@ -188,7 +188,7 @@ class Writer {
     const needed = this.#size + bytes;
     const limit = this.#limits.message_bytes;
     if (needed > limit) {
-      throw new TooLarge(`a body of more than ${limit} bytes`, { data: { limit } });
+      throw new TooLarge(`a body of more than ${limit} bytes`, { data: { size: needed, limit } });
     }
     if (needed <= this.#buffer.length) return;
     const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.#buffer.length));

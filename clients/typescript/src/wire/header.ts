@@ -1,6 +1,6 @@
 /** The first of a message's two frames: what kind it is, and which request it belongs to. */
 
-import { InvalidMessage } from "../errors.js";
+import { InvalidMessage, TooLarge } from "../errors.js";
 import { isCount, isRecord } from "../plain.js";
 import { decode } from "./decode.js";
 import { encode } from "./encode.js";
@@ -47,9 +47,16 @@ const COUNTS = ["id", "s", "p", "ttl", "credit", "n"] as const;
 const TEXTS = ["m", "idem"] as const;
 const HEADER_LIMITS = { ...LIMITS, message_bytes: MAX_HEADER_BYTES };
 
-/** A header as msgpack; fields that are undefined are left out. */
+/** A header as msgpack, without fields that are undefined. Throws TooLarge for one that nobody would read. */
 export function encodeHeader(header: Header & { k: Kind }): Uint8Array {
-  return encode(header);
+  const data = encode(header);
+  const { length: size } = data;
+  if (size > MAX_HEADER_BYTES) {
+    throw new TooLarge(`a header of ${size} bytes; at most ${MAX_HEADER_BYTES} are accepted`, {
+      data: { size, limit: MAX_HEADER_BYTES },
+    });
+  }
+  return data;
 }
 
 /** The header frame. Unknown fields are ignored. Throws InvalidMessage. */

@@ -13,6 +13,7 @@ import { Inbox } from "./deadline.js";
 export interface Message {
   header: Header;
   body: unknown;
+  frames: readonly [Uint8Array, Uint8Array];
 }
 
 interface Behaviour {
@@ -21,6 +22,9 @@ interface Behaviour {
   answersHello?: boolean;
   answersPings?: boolean;
 }
+
+/** Of pings that no test speaks of. */
+const OWN_NONCE = 77;
 
 /** Answers hello and ping by itself, unless told otherwise; everything else waits in `next`. */
 export class FakeEngine implements AsyncDisposable {
@@ -75,6 +79,17 @@ export class FakeEngine implements AsyncDisposable {
     await this.#router.send([this.#peer, ...frames]);
   }
 
+  async welcome(): Promise<void> {
+    await this.send("welcome", {
+      protocol: 1,
+      boot_id: "boot",
+      version: "9.9.9",
+      capabilities: [],
+      limits: this.#behaviour.limits ?? LIMITS,
+      methods: ["chat.create"],
+    });
+  }
+
   async sendEvents(id: number, events: readonly unknown[], start = 0): Promise<void> {
     await this.send(
       "evts",
@@ -85,6 +100,11 @@ export class FakeEngine implements AsyncDisposable {
   /** The next message of this kind; others stay. */
   async next(kind: Kind): Promise<Message> {
     return await this.#inbox.next(({ header }) => header.k === kind);
+  }
+
+  /** The next message of any kind. */
+  async nextMessage(): Promise<Message> {
+    return await this.#inbox.next();
   }
 
   /** The next request and its id. */
@@ -100,8 +120,8 @@ export class FakeEngine implements AsyncDisposable {
 
   /** Wait until the client has handled all that was sent to it before. */
   async roundTrip(): Promise<void> {
-    await this.send("ping", {}, { n: 77 });
-    await this.next("pong");
+    await this.send("ping", {}, { n: OWN_NONCE });
+    await this.#inbox.next(({ header }) => header.k === "pong" && header.n === OWN_NONCE);
   }
 
   async #receive(): Promise<void> {
@@ -114,26 +134,18 @@ export class FakeEngine implements AsyncDisposable {
 
   async #take([peer, head, body]: readonly Uint8Array[]): Promise<void> {
     if (peer === undefined || head === undefined || body === undefined) return;
-    const message = { header: decodeHeader(head), body: decode(body) };
+    const message: Message = { header: decodeHeader(head), body: decode(body), frames: [head, body] };
     if (message.header.k === "hello") {
       this.#peer = peer;
       this.hello = message.body as Record<string, unknown>;
-      if (this.#behaviour.answersHello ?? true) await this.send("welcome", this.#welcome());
+      if (this.#behaviour.answersHello ?? true) {
+        await this.welcome();
+        return;
+      }
     } else if (message.header.k === "ping" && (this.#behaviour.answersPings ?? true)) {
       await this.send("pong", {}, { n: message.header.n });
       return;
     }
     this.#inbox.put(message);
-  }
-
-  #welcome(): unknown {
-    return {
-      protocol: 1,
-      boot_id: "boot",
-      version: "9.9.9",
-      capabilities: [],
-      limits: this.#behaviour.limits ?? LIMITS,
-      methods: ["chat.create"],
-    };
   }
 }
