@@ -1,6 +1,5 @@
 /** The codec against the vectors that all languages share, and against another implementation. */
 
-import { readFileSync } from "node:fs";
 import * as msgpack from "@msgpack/msgpack";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -9,6 +8,7 @@ import { EngineError } from "../src/index.js";
 import { decode } from "../src/wire/decode.js";
 import { encode } from "../src/wire/encode.js";
 import { decodeHeader, encodeHeader } from "../src/wire/header.js";
+import { COUNTS, asDecoded, readFixture } from "./support/fixtures.js";
 
 interface Vector {
   name: string;
@@ -20,22 +20,15 @@ interface Vector {
   code?: string;
 }
 
-const VECTORS = JSON.parse(
-  readFileSync(new URL("../../../protocol/fixtures/codec.json", import.meta.url), "utf8"),
-) as { accept: Vector[]; reject: Vector[] };
+const VECTORS = readFixture("codec.json") as { accept: Vector[]; reject: Vector[] };
 
 function frame({ hex, repeat = 1, then = "" }: Vector): Uint8Array {
   return Buffer.from(hex.repeat(repeat) + then, "hex");
 }
 
-/** The vectors write bytes as {"$bin": hex}, and integers that JSON.parse has rounded. */
-function expected(value: unknown): unknown {
-  if (typeof value === "object" && value !== null && "$bin" in value) {
-    return new Uint8Array(Buffer.from(String(value.$bin), "hex"));
-  }
-  const rounded = typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
-  return rounded && Math.abs(value) < 2 ** 64 ? BigInt(value) : value;
-}
+test("all vectors are read", () => {
+  expect({ accepted: VECTORS.accept.length, rejected: VECTORS.reject.length }).toEqual(COUNTS.codec);
+});
 
 function failure(action: () => unknown): EngineError {
   try {
@@ -49,7 +42,7 @@ function failure(action: () => unknown): EngineError {
 
 test.each(VECTORS.accept)("accepts $name", (vector) => {
   const value = decode(frame(vector));
-  if (vector.value_depth === undefined) expect(value).toStrictEqual(expected(vector.value));
+  if (vector.value_depth === undefined) expect(value).toStrictEqual(asDecoded(vector.value));
   else expect(depthOf(value)).toBe(vector.value_depth);
 });
 
