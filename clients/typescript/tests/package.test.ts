@@ -1,16 +1,19 @@
-/** What is published: its files, its size, and that both kinds of module load. */
+/** What is published: its files, its size, and that both kinds of module load, with their types. */
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { publint } from "publint";
+import ts from "typescript";
 import { beforeAll, expect, test } from "vitest";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+import { ROOT, compile } from "./support/compile.js";
+
 const LARGEST_PACKED_BYTES = 160_000;
 
 interface Packed {
   files: { path: string }[];
   size: number;
+  unpackedSize: number;
 }
 
 function run(program: string, ...args: string[]): string {
@@ -23,13 +26,20 @@ beforeAll(() => {
 
 test("the package holds what was built and nothing else", () => {
   const [packed] = JSON.parse(run("npm", "pack", "--dry-run", "--ignore-scripts", "--json")) as Packed[];
-  const paths = packed?.files.map(({ path }) => path) ?? [];
+  const { files = [], size = Infinity, unpackedSize = Infinity } = packed ?? {};
+  const paths = files.map(({ path }) => path);
   expect(paths).toContain("README.md");
   expect(paths).toContain("LICENSE");
   expect(
     paths.filter((path) => !/^(dist\/[\w-]+\.(c?js|d\.c?ts)|README\.md|LICENSE|package\.json)$/.test(path)),
   ).toEqual([]);
-  expect(packed?.size).toBeLessThan(LARGEST_PACKED_BYTES);
+  console.log(`the package: ${paths.length} files, ${size} bytes packed, ${unpackedSize} unpacked`);
+  expect(size).toBeLessThan(LARGEST_PACKED_BYTES);
+});
+
+test("what package.json says is found by every resolver", async () => {
+  const { messages } = await publint({ pkgDir: ROOT, strict: true });
+  expect(messages).toEqual([]);
 });
 
 test.each([
@@ -38,6 +48,37 @@ test.each([
 ])("both kinds of module load: %s", (_, load) => {
   const print = "const print = (m) => console.log(typeof m.Engine.spawn, m.errors.Busy.code);";
   expect(run(process.execPath, "-e", `${print} ${load}`)).toBe("function busy\n");
+});
+
+const CONSUMER = `
+  import { type ChatCompletion, Engine, EngineError, serveWindow } from "@llm-sidecar/client";
+  import { exposeEngine } from "@llm-sidecar/client/preload";
+  import { connectEngine } from "@llm-sidecar/client/renderer";
+
+  export async function ask(): Promise<ChatCompletion> {
+    const engine = await Engine.spawn({ appId: "app" });
+    return await engine.chat.create({ messages: [{ role: "user", content: "Hi" }] });
+  }
+  export const both = [serveWindow, exposeEngine, connectEngine];
+  // @ts-expect-error It is a boolean, which only a package with types knows.
+  export const retryable: string = new EngineError("busy").retryable;
+`;
+
+test.each([
+  ["consumer.mts", ts.ModuleKind.NodeNext, ts.ModuleResolutionKind.NodeNext],
+  ["consumer.cts", ts.ModuleKind.NodeNext, ts.ModuleResolutionKind.NodeNext],
+  ["consumer.ts", ts.ModuleKind.ESNext, ts.ModuleResolutionKind.Bundler],
+])("the types are found: %s", (name, module, moduleResolution) => {
+  const options = {
+    target: ts.ScriptTarget.ES2022,
+    lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts"],
+    types: ["node"],
+    module,
+    moduleResolution,
+    strict: true,
+    noEmit: true,
+  };
+  expect(compile({ [name]: CONSUMER }, options)).toEqual([]);
 });
 
 test.each(["renderer", "preload"])("%s needs neither Node nor the socket", (name) => {
