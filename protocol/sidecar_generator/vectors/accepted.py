@@ -9,7 +9,6 @@ from sidecar_generator.vectors.values import (
     CHOSEN_BY_CALLER,
     Plain,
     Values,
-    required_collections,
     with_field,
 )
 from sidecar_generator.vectors.vector import Accepted
@@ -49,18 +48,23 @@ def _of_struct(values: Values, kind: StructType) -> Iterator[Accepted]:
     full = values.struct(kind.name, ALL)
     if full != minimal:
         yield vector("every field", full)
-    collections = required_collections(kind)
-    if collections:
-        value = minimal
-        for item in collections:
-            value = with_field(kind, value, item.name, [] if item.type.kind == "list" else {})
-        yield vector("nothing in its lists and maps", value)
+    emptied = _emptied(kind, minimal)
+    if emptied != minimal:
+        yield vector("nothing in its lists and maps", emptied)
     for item in kind.fields:
         if item.name == CHOSEN_BY_CALLER:
             yield vector(CHOSEN_BY_CALLER, with_field(kind, minimal, item.name, not item.default))
         for what, end in _ends(values, item.type, item.name):
             if end != item.default:
                 yield vector(f"{item.name} {what}", with_field(kind, minimal, item.name, end))
+
+
+def _emptied(kind: StructType, value: Plain) -> Plain:
+    """The value with nothing in the lists and maps that may not be missing."""
+    for item in kind.fields:
+        if item.required and item.type.kind in ("list", "map"):
+            value = with_field(kind, value, item.name, [] if item.type.kind == "list" else {})
+    return value
 
 
 def _arms(values: Values, union: KindUnion) -> Iterator[tuple[str, object]]:

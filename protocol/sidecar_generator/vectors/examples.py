@@ -16,6 +16,7 @@ TEXTS: Final = {
     "boot_id": "9016d990c98226d8",
     "cache_dir": "/home/ada/.cache/llm-sidecar",
     "call_id": "call_01",
+    "choice": "yes",
     "client_id": "notes",
     "client_secret": "not-a-secret",
     "command": "uvx",

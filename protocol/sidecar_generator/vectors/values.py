@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from sidecar_generator.schema import Enum, Field, KindUnion, Schema, StructType, TaggedUnion, TypeRef
+from sidecar_generator.schema import Enum, KindUnion, Schema, StructType, TaggedUnion, TypeRef
 from sidecar_generator.vectors import examples
 
 Plain = dict[str, object]
@@ -134,11 +134,6 @@ def without_field(value: Plain, name: str) -> Plain:
 def joined(where: str, name: str) -> str:
     """The path to a field of what is at `where`."""
     return f"{where}.{name}" if where else name
-
-
-def required_collections(kind: StructType) -> list[Field]:
-    """Fields that may be empty but not missing."""
-    return [item for item in kind.fields if item.required and item.type.kind in ("list", "map")]
 
 
 def _integer(ref: TypeRef, field: str, unlike: object) -> int:
