@@ -1,5 +1,7 @@
 //! Chance that can be repeated, and what it does to a frame.
 
+use serde_json::{Map, Value, json};
+
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 pub(super) struct Random(u64);
 
@@ -76,4 +78,47 @@ impl Random {
             frame.truncate(MOST_BYTES);
         }
     }
+
+    /// Another value somewhere in a value, or one value or field less; it is msgpack as before.
+    pub(super) fn change(&mut self, value: &mut Value) {
+        let inner = match value {
+            Value::Array(items) if !items.is_empty() => Some(self.below(items.len())),
+            Value::Object(fields) if !fields.is_empty() => Some(self.below(fields.len())),
+            _ => None,
+        };
+        match (inner, value) {
+            (Some(index), Value::Array(items)) => match self.below(8) {
+                0 => drop(items.remove(index)),
+                _ => self.change(&mut items[index]),
+            },
+            (Some(index), Value::Object(fields)) => match self.below(8) {
+                0 => drop(remove(fields, index)),
+                _ => fields
+                    .values_mut()
+                    .skip(index)
+                    .take(1)
+                    .for_each(|field| self.change(field)),
+            },
+            (_, leaf) => *leaf = self.value(),
+        }
+    }
+
+    fn value(&mut self) -> Value {
+        match self.below(9) {
+            0 => Value::Null,
+            1 => true.into(),
+            2 => self.next().into(),
+            3 => (self.next() as i64).into(),
+            4 => 0.5.into(),
+            5 => "".into(),
+            6 => "of_tomorrow".into(),
+            7 => json!([]),
+            _ => json!({}),
+        }
+    }
+}
+
+fn remove(fields: &mut Map<String, Value>, index: usize) -> Option<Value> {
+    let name = fields.keys().nth(index)?.clone();
+    fields.shift_remove(&name)
 }

@@ -8,6 +8,7 @@ use super::frames::{self, Side};
 use super::random::Random;
 use super::types::{Role, modules};
 use super::{bytes_of, folder};
+use crate::types::plain;
 
 /// Requests that are open on a connection that gets such messages: their ids are 1 to this.
 pub(super) const OPEN_REQUESTS: usize = 8;
@@ -32,7 +33,12 @@ impl Message {
                 random.mutate(&mut message.header, &other.body);
                 random.mutate(&mut message.body, &other.header);
             }
-            _ => random.mutate(&mut message.body, &other.body),
+            4..=6 => random.mutate(&mut message.body, &other.body),
+            _ => {
+                let mut value = plain::read(&message.body).expect("a body of the vectors");
+                random.change(&mut value);
+                message.body = rmp_serde::to_vec_named(&value).expect("msgpack");
+            }
         }
         message
     }
