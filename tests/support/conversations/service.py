@@ -28,7 +28,7 @@ from tests.support.scripted import scripted_engine
 BOOT_ID = "0000000000000000"
 VERSION = "0.0.0"
 METHODS_OF_THE_PROCESS = ("engine.info", "engine.ping")
-PING_SECONDS = 0.02
+PING_SECONDS = 0.3
 TURNS_UNTIL_QUIET = 100
 INFO = EngineInfo(
     version=VERSION,
