@@ -17,6 +17,8 @@ RequestId = str
 MAX_TOP_LOGPROBS = 20
 MAX_CHOICES = 64
 MAX_STOP_STRINGS = 16
+MAX_SHOWN_CHARACTERS = 200
+"""Of a wrong value, in the error that names it."""
 
 
 class FinishReason(enum.Enum):
@@ -260,7 +262,10 @@ ConstraintFactory = Callable[[], TokenConstraint]
 
 
 def _out_of_range(name: str, value: object, accepted: str) -> InvalidParams:
-    return InvalidParams(f"{name} is {value!r}; it must be {accepted}", parameter=name)
+    shown = repr(value)
+    if len(shown) > MAX_SHOWN_CHARACTERS:
+        shown = f"{shown[:MAX_SHOWN_CHARACTERS]}…"
+    return InvalidParams(f"{name} is {shown}; it must be {accepted}", parameter=name)
 
 
 def _at_least(name: str, value: int | None, low: int) -> None:

@@ -69,3 +69,10 @@ def test_min_tokens_above_max_tokens_and_bad_biases_are_refused() -> None:
         GenerationParams(max_tokens=2, min_tokens=3)
     with pytest.raises(InvalidParams, match=r"logit_bias\[7\]"):
         GenerationParams(logit_bias={7: 100.5})
+
+
+def test_a_long_value_is_not_repeated_whole() -> None:
+    with pytest.raises(InvalidParams) as raised:
+        GenerationParams(stop=("x" * 100_000,) * 17)
+    assert len(raised.value.message) < 400
+    assert "it must be up to 16 strings" in raised.value.message

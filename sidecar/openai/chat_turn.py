@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sidecar.generation import (
+    MAX_CHOICES,
     FinishReason,
     GenerationChunk,
     GenerationOutput,
@@ -80,7 +81,8 @@ class ChatTurn:
         self.timings = GenerationTimings()
         self._wants_logprobs = request.logprobs
         self._sink = sink
-        self._choices = [_Choice() for _ in range(max(request.n, 1))]
+        # What is out of range is refused later, and must not take memory before.
+        self._choices = [_Choice() for _ in range(min(max(request.n, 1), MAX_CHOICES))]
         self._overflow: OverflowEvent | None = None
 
     @property

@@ -10,6 +10,7 @@ _PRIORITIES = {
     "normal": Priority.NORMAL,
     "background": Priority.BACKGROUND,
 }
+_TOKEN_ID_DIGITS = 20
 
 
 def to_generation_params(request: ChatCreate) -> GenerationParams:
@@ -68,7 +69,8 @@ def sampling_to_generation_params(
 
 def _logit_bias(biases: dict[str, float]) -> dict[int, float]:
     for key in biases:
-        if not (key.isascii() and key.isdigit()):
+        # Python turns no more than 4,300 digits into a number.
+        if not (key.isascii() and key.isdigit() and len(key) <= _TOKEN_ID_DIGITS):
             raise InvalidParams(
                 f'logit_bias has the key {key[:40]!r}; keys are token ids written as strings, like "42"',
                 parameter="logit_bias",

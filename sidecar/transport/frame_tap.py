@@ -1,7 +1,7 @@
 """Lets a debug connection watch the messages that cross the transport.
 
 A watch stream's own messages are never shown: each would make the next. Secrets
-are not shown either, and long bodies are cut.
+are not shown either, and long or deep bodies are cut.
 """
 
 import time
@@ -20,6 +20,8 @@ WATCH_METHOD: Final = "engine.watch"
 _SHOWN_BODY_BYTES: Final = 64 * 2**10
 _SHOWN_TEXT: Final = 256
 _SHOWN_ITEMS: Final = 32
+_SHOWN_DEPTH: Final = 32
+"""Below the protocol's limit, since the event around the body nests, too."""
 _SECRET_METHODS: Final = "host.secret"
 _SECRET_KEYS: Final = frozenset(
     {
@@ -73,9 +75,10 @@ class FrameTap:
             return
         shown = _shown_body(header, body, method)
         if header.k == Kind.EVENTS and isinstance(shown, list):
-            shown = [entry for entry in shown if not (isinstance(entry, list) and is_watch(entry[0]))]
-            if not shown:
+            ours = [entry for entry in shown if not _is_about_watch(entry, is_watch)]
+            if shown and not ours:
                 return
+            shown = ours
         frame = {
             "direction": direction,
             "connection": connection,
@@ -86,6 +89,15 @@ class FrameTap:
         }
         for sink in tuple(self._sinks):
             sink(frame)
+
+
+def _is_about_watch(entry: object, is_watch: Callable[[int], bool]) -> bool:
+    """Whether an entry of `evts` is a watch stream's; a host may make up entries of any shape."""
+    match entry:
+        case [int(request_id), *_]:
+            return is_watch(request_id)
+        case _:
+            return False
 
 
 def _shown_body(header: Header, body: bytes, method: str | None) -> object:
@@ -99,9 +111,11 @@ def _shown_body(header: Header, body: bytes, method: str | None) -> object:
         return f"(unreadable: {error.message})"
 
 
-def shorten(value: object) -> object:
-    """The value with secrets hidden, long texts cut and long lists ended early."""
+def shorten(value: object, depth: int = _SHOWN_DEPTH) -> object:
+    """The value with secrets hidden, long texts cut, long lists ended early and deep ones at `depth`."""
     match value:
+        case dict() | list() if depth == 0:
+            return "…"
         case str() if len(value) > _SHOWN_TEXT:
             return f"{value[:_SHOWN_TEXT]}… ({len(value)} characters)"
         case bytes():
@@ -109,13 +123,14 @@ def shorten(value: object) -> object:
         case dict():
             entries = list(value.items())[:_SHOWN_ITEMS]
             shown = {
-                key: _HIDDEN if str(key).lower() in _SECRET_KEYS else shorten(item) for key, item in entries
+                key: _HIDDEN if str(key).lower() in _SECRET_KEYS else shorten(item, depth - 1)
+                for key, item in entries
             }
             if len(value) > _SHOWN_ITEMS:
                 shown["…"] = f"{len(value) - _SHOWN_ITEMS} more"
             return shown
         case list():
-            items = [shorten(item) for item in value[:_SHOWN_ITEMS]]
+            items = [shorten(item, depth - 1) for item in value[:_SHOWN_ITEMS]]
             return items if len(value) <= _SHOWN_ITEMS else [*items, f"… {len(value) - _SHOWN_ITEMS} more"]
         case _:
             return value

@@ -94,6 +94,9 @@ class HostRequests:
             raise
         finally:
             self._pending.pop(request_id, None)
+            if answer.done():
+                # A wait that was cancelled leaves an error that nobody looks at, and asyncio would log it.
+                answer.exception()
 
     def take_answer(self, header: Header, body: bytes) -> None:
         """A `res` or `err` of the host; nothing when the request has ended already."""

@@ -3,6 +3,7 @@
 import msgspec
 
 from sidecar.generation import (
+    MAX_CHOICES,
     FinishReason,
     GenerationChunk,
     GenerationOutput,
@@ -104,3 +105,7 @@ def test_what_there_is_before_the_end_has_no_finish_reason() -> None:
     assert [choice.message.content for choice in completion.choices] == ["", "so"]
     assert [choice.finish_reason for choice in completion.choices] == [None, None]
     assert "finish_reason" not in msgspec.to_builtins(completion)["choices"][0]
+
+
+def test_a_number_of_choices_that_will_be_refused_takes_no_memory() -> None:
+    assert len(ChatTurn(request(n=1_000_000)).completion().choices) == MAX_CHOICES

@@ -53,6 +53,7 @@ def test_max_completion_tokens_is_max_tokens() -> None:
         ({"seed": -1}, "params.seed"),
         ({"stop": ""}, "params.stop"),
         ({"logit_bias": {"five": 1}}, "params.logit_bias"),
+        ({"logit_bias": {"9" * 5000: 1}}, "params.logit_bias"),
         ({"logit_bias": {"5": 101}}, "params.logit_bias[5]"),
         ({"top_logprobs": 2}, "params.top_logprobs"),
     ],

@@ -4,6 +4,8 @@ import pytest
 
 from sidecar.service.context import RequestContext
 from sidecar.transport.frame_tap import shorten
+from sidecar_protocol.codec import encode_body
+from sidecar_protocol.engine import FrameEvent
 from sidecar_protocol.envelope import Header, Kind
 from tests.support.raw_host import RawHost
 from tests.support.site import Site
@@ -135,3 +137,28 @@ def test_wide_maps_are_cut() -> None:
     shown = shorten({str(number): number for number in range(100)})
     assert len(shown) == 33
     assert shown["…"] == "68 more"
+
+
+@pytest.mark.parametrize(
+    "entry", [b"\x90", b"\x91\x90", b"\x91\x80", b"\x91\xc0", b"\x91\xa1x", b"\x07", b"\x80"]
+)
+async def test_events_that_a_host_makes_up_are_shown_too(
+    frames: list[Frame], host: RawHost, entry: bytes
+) -> None:
+    frames.clear()
+    await host.send_frames(b"\x81\xa1k\xa4evts", b"\x91" + entry)
+    assert await host.round_trip() == []
+    assert outline(frames) == [("in", "evts"), ("in", "ping"), ("out", "pong")]
+
+
+def test_deep_bodies_are_cut_so_that_an_event_can_hold_them() -> None:
+    value: object = "bottom"
+    for level in range(64):
+        value = [value] if level % 2 else {"deeper": value}
+    shown = shorten(value)
+    assert "bottom" not in str(shown)
+    assert "…" in str(shown)
+    frame = FrameEvent(
+        direction="in", connection="c1", time=0.5, header={"k": "req"}, body=shown, body_bytes=1
+    )
+    encode_body([[1, 0, frame]])

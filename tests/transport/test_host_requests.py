@@ -1,6 +1,7 @@
 """What the sidecar asks of its host. Every test runs over both transports."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -94,6 +95,20 @@ async def test_a_cancelled_child_is_told_once_and_may_still_end(host: RawHost, s
     header, body = await host.receive()
     assert (header.id, body["code"]) == (5, "cancelled")
     assert await host.round_trip() == []
+
+
+async def test_an_error_that_comes_after_the_cancel_is_no_fault_of_ours(
+    host: RawHost, stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    await ask_host(stage, host)
+    await host.receive()
+    await host.cancel(5)
+    await host.receive()
+    await host.send(Header(k=Kind.ERROR, id=1, s=0), {"code": "internal", "message": "too late"})
+    await host.terminal(5)
+    await host.round_trip()
+    gc.collect()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_child_that_does_not_end_is_told_once(host: RawHost, stage: Stage) -> None:

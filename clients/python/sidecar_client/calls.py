@@ -77,7 +77,8 @@ def event_reader(method: str) -> Callable[[object], Any]:
     kinds = {kind.__struct_config__.tag: kind for kind in METHODS[method].events}
 
     def read_event(plain: object) -> Event | None:
-        kind = kinds.get(plain.get("type")) if isinstance(plain, dict) else None
+        name = plain.get("type") if isinstance(plain, dict) else None
+        kind = kinds.get(name) if isinstance(name, str) else None
         if kind is None:
             return None
         try:

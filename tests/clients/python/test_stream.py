@@ -80,8 +80,8 @@ async def test_text_is_that_of_one_choice(fake: FakeEngine, engine: Engine) -> N
 
 async def test_event_types_of_tomorrow_are_passed_over(fake: FakeEngine, engine: Engine) -> None:
     stream, request_id = await open_stream(fake, engine)
-    await fake.send_events(request_id, {"type": "of_tomorrow"}, QUEUED)
-    await fake.send(Kind.RESULT, COMPLETION, id=request_id, s=2)
+    await fake.send_events(request_id, {"type": "of_tomorrow"}, {"type": ["queued"]}, "queued", QUEUED)
+    await fake.send(Kind.RESULT, COMPLETION, id=request_id, s=4)
     assert [event async for event in stream] == [QueuedEvent(position=2)]
 
 
