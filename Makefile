@@ -31,15 +31,20 @@ demo: $(READY) ## start a sidecar, load the default model, stream an answer
 	$(PYTHON) examples/demo.py
 
 test: $(READY) $(TYPESCRIPT_READY) ## all tests but the long ones
+	$(CARGO) build --quiet --workspace --bin conformance-driver
+	$(NPM) run --silent build:driver
 	$(PYTHON) -m pytest -m "not slow"
 	$(NPM) test
-	$(CARGO) test --quiet
+	sh .ci/test-rust
 
-test-long: $(READY) ## the long ones: soak, NEON under emulation, sanitizers
+test-long: $(READY) $(TYPESCRIPT_READY) ## the long ones: fuzzing of every side, soak, NEON under emulation, sanitizers
 	sh .ci/install-cross-compiler
 	$(PYTHON) -m pytest -m "slow" --timeout=3600
+	$(CARGO) test --release --lib -- --ignored --nocapture fuzz
+	$(NPM) run fuzz
 
-generate: $(STAMP) ## schema, reference and typed calls from protocol/sidecar_protocol
+generate: $(STAMP) ## schema, reference, typed calls and fixtures from protocol/sidecar_protocol
+	$(PYTHON) -m tests.support.conversations
 	$(PYTHON) -m sidecar_generator
 
 check: $(STAMP) $(TYPESCRIPT_READY) ## format, lint, types, import contract, generated files, breaks of the protocol
@@ -49,16 +54,15 @@ check: $(STAMP) $(TYPESCRIPT_READY) ## format, lint, types, import contract, gen
 	$(VENV)/bin/lint-imports
 	$(PYTHON) -m sidecar_generator --check
 	$(NPM) run check
-	$(CARGO) fmt --check
-	$(CARGO) clippy --quiet --all-targets -- --deny warnings
+	sh .ci/check-rust
 
 format: $(STAMP) $(TYPESCRIPT_READY) ## put the code in form
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 	$(NPM) run format
-	$(CARGO) fmt
+	$(CARGO) fmt --all
 
-bench: $(READY) ## our own figures: start, speed, memory
+bench: $(READY) $(TYPESCRIPT_READY) ## our own figures: start, speed, memory
 	$(PYTHON) -m benchmarks.bench
 
 bench-peers: $(READY) ## side by side with other engines
@@ -77,7 +81,7 @@ package-test: $(READY) ## try the frozen folder out; its size and start times
 	$(PYTHON) packaging/smoke_test.py
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-package $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/dist $(RUST)/target .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist $(NATIVE)/_objects $(NATIVE)/_native.*
+	rm -rf $(VENV) .venv-package $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/dist $(TYPESCRIPT)/build $(RUST)/target .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist $(NATIVE)/_objects $(NATIVE)/_native.*
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(PYTHON) || python3 -m venv $(VENV)
