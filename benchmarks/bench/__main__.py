@@ -6,12 +6,15 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.bench.clients import measure_clients
+from benchmarks.bench.drivers import available
 from benchmarks.bench.engines import MODEL
 from benchmarks.bench.footprint import measure_footprint
-from benchmarks.bench.overhead import measure_overhead
-from benchmarks.bench.rows import RESULTS, BenchResults, Verdict, load_results
+from benchmarks.bench.overhead import measure_event
+from benchmarks.bench.rows import RESULTS, BenchResults, Row, Verdict, load_results
 from benchmarks.bench.start import measure_start
 from benchmarks.bench.throughput import measure_throughput
+from benchmarks.bench.token_cost import measure_token_cost
 from benchmarks.folders import DOCUMENT
 from benchmarks.machine import other_load_percent, this_machine
 from benchmarks.tables import replace_section
@@ -59,13 +62,19 @@ async def _measure(results: BenchResults) -> None:
                 "memory and idling",
                 measure_footprint(folder, idle_seconds=1.0 if quick else 8.0, repeats=repeats),
             ),
-            ("the protocol", measure_overhead(folder, repeats=repeats)),
+            ("the protocol", _measure_protocol(folder, repeats)),
             ("speed", measure_throughput(folder, rounds=1 if quick else 5)),
         ):
             results.other_load_percent.append(other_load_percent())
             started = time.perf_counter()
             results.rows += await measuring
             print(f"measured {what} in {time.perf_counter() - started:.0f} s", flush=True)
+
+
+async def _measure_protocol(folder: Path, repeats: int) -> list[Row]:
+    rows = [measure_event(repeats=repeats)]
+    rows += await asyncio.to_thread(measure_clients, folder, available(), repeats=repeats)
+    return rows + await measure_token_cost(folder, repeats=repeats)
 
 
 if __name__ == "__main__":
