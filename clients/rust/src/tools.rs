@@ -74,12 +74,13 @@ impl Tools {
     ///
     /// ```
     /// use llm_sidecar_client::{HandlerError, Tools};
-    /// use serde_json::json;
+    /// use serde_json::{Value, json};
     ///
     /// let schema = json!({"type": "object", "properties": {"town": {"type": "string"}}});
     /// let schema = schema.as_object().cloned().unwrap_or_default();
     /// let tools = Tools::new().with_schema("weather", "Tells the weather", schema, |asked| async move {
-    ///     Ok::<_, HandlerError>(format!("In {} it rains.", asked["town"]))
+    ///     let town = asked.get("town").and_then(Value::as_str).unwrap_or("the mountains");
+    ///     Ok::<_, HandlerError>(format!("In {town} it rains."))
     /// });
     /// ```
     #[must_use]
