@@ -34,9 +34,16 @@ class Engine:
         restarts = [notice["pid"] for notice in self.notices if notice["kind"] == "restarted"]
         return psutil.Process([self.opened["pid"], *restarts][-1])
 
-    def call(self, method: str, params: Fields | None = None, *, deadline_ms: int | None = None) -> Request:
+    def call(
+        self,
+        method: str,
+        params: Fields | None = None,
+        *,
+        deadline_ms: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Request:
         """A request that does not stream."""
-        return self._ask("call", method, params, deadline_ms=deadline_ms)
+        return self._ask("call", method, params, deadline_ms=deadline_ms, idempotency_key=idempotency_key)
 
     def stream(
         self,

@@ -90,3 +90,9 @@ async def more_credit_than_there_is_does_no_harm(client: Client) -> None:
 async def no_credit_at_all_is_refused_at_home(client: Client) -> None:
     error = await client.shared.stream(COMPLETE, text(4), credit=0).error("invalid_params")
     assert error["data"]["parameter"] == "credit"
+
+
+@scenario
+async def a_key_where_none_is_taken_is_refused(client: Client) -> None:
+    error = await client.shared.call("engine.info", idempotency_key="once").error("invalid_params")
+    assert error["data"]["parameter"] == "idem"
