@@ -5,8 +5,6 @@
  */
 
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 
 import { decode } from "../src/wire/decode.js";
@@ -17,13 +15,12 @@ import { mutateBytes, mutateValue } from "./fuzz/mutate.js";
 import { Random } from "./fuzz/random.js";
 import { Target, isTyped } from "./fuzz/target.js";
 import { toHex } from "./support/fixtures.js";
+import { heapBytes } from "./support/garbage.js";
 
 const FRAMES = Number(process.env["FUZZ_FRAMES"]);
 const SEED = Number(process.env["FUZZ_SEED"]);
 const LONGEST_MS = 2_000;
 const MOST_HEAP_GROWTH_BYTES = 16 * 2 ** 20;
-/** V8 keeps the shapes of objects for a few collections. */
-const GARBAGE_ROUNDS = 8;
 const MESSAGES_PER_TARGET = 64;
 const MESSAGES_PER_TURN = 8;
 /** Kinds whose body is read whatever else the message says. */
@@ -154,15 +151,4 @@ function attempt<Value>(read: () => Value): Value | undefined {
     if (isTyped(error)) return undefined;
     throw error;
   }
-}
-
-/** What is left after what may go has gone. */
-async function heapBytes(): Promise<number> {
-  setFlagsFromString("--expose-gc");
-  const collectGarbage = runInNewContext("gc") as () => void;
-  for (let round = 0; round < GARBAGE_ROUNDS; round += 1) {
-    collectGarbage();
-    await nextTurn();
-  }
-  return process.memoryUsage().heapUsed;
 }

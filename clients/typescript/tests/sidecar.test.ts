@@ -68,7 +68,7 @@ describe("a sidecar of one's own", () => {
     expect(await rejection(engine.tokens.encode({ text }))).toBeInstanceOf(errors.TooLarge);
   });
 
-  test("no method of today takes an idempotency key", async () => {
+  test("a method that is not idempotent refuses an idempotency key", async () => {
     const error = await rejection(
       engine.chat.create({ messages: say("count 1") }, { idempotencyKey: "one" }),
     );

@@ -1,7 +1,5 @@
 /** Streams: order, credit, gaps, and every way of leaving one, against an engine played by hand. */
 
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { beforeEach, expect, test, vi } from "vitest";
 
 import { type ChatStream, type Engine, errors } from "../src/index.js";
@@ -10,6 +8,7 @@ import { attach } from "./support/attach.js";
 import { COMPLETION, QUEUED, chunk } from "./support/chat.js";
 import { collect, rejection } from "./support/deadline.js";
 import { FakeEngine } from "./support/fake-engine.js";
+import { collectGarbage } from "./support/garbage.js";
 
 let fake: FakeEngine;
 let engine: Engine;
@@ -218,8 +217,6 @@ test("the end of its scope cancels once", async () => {
 });
 
 test("a dropped stream cancels", async () => {
-  setFlagsFromString("--expose-gc");
-  const collectGarbage = runInNewContext("gc") as () => void;
   void engine.chat.stream({ messages: [] });
   const { id } = await fake.request();
   const cancelled = fake.next("cancel");
@@ -229,8 +226,6 @@ test("a dropped stream cancels", async () => {
 });
 
 test("a stream that has ended is forgotten, also when its error leads to it", async () => {
-  setFlagsFromString("--expose-gc");
-  const collectGarbage = runInNewContext("gc") as () => void;
   const endOne = async (): Promise<WeakRef<ChatStream>> => {
     const controller = new AbortController();
     const stream = engine.chat.stream({ messages: [] }, { signal: controller.signal });
@@ -248,8 +243,6 @@ test("a stream that has ended is forgotten, also when its error leads to it", as
 });
 
 test("a loop over, and a result of, a stream that nobody holds are not cancelled", async () => {
-  setFlagsFromString("--expose-gc");
-  const collectGarbage = runInNewContext("gc") as () => void;
   const texts = collect(engine.chat.stream({ messages: [] }).text());
   const result = engine.chat.stream({ messages: [] }).result();
   const ids = [(await fake.request()).id, (await fake.request()).id];
