@@ -36,6 +36,8 @@ from sidecar.models.source import ModelSource
 
 PAGE = DOCUMENT.with_name("roofline.md")
 BANDWIDTH_BYTES = 2**29
+STEP_TOKENS = 32
+"""Tokens that share each weight where multiplications are measured: more make no difference."""
 GREEDY = SamplingParameters(temperature=0.0)
 
 
@@ -135,7 +137,8 @@ def measure_limits(kernel_path: str, quantization: str, threads: int) -> Limits:
             library.native_test_bandwidth(ctypes.c_int64(BANDWIDTH_BYTES), threads) for _ in range(5)
         ),
         multiplications=statistics.median(
-            library.native_test_multiplications(kernel_path.encode(), number, threads) for _ in range(5)
+            library.native_test_multiplications(kernel_path.encode(), number, STEP_TOKENS, threads)
+            for _ in range(5)
         ),
     )
 

@@ -91,10 +91,11 @@ void check_tensors(const TinyWeights& weights) {
     expect(native_test_bandwidth(16, 1) == -1, "a bandwidth over 16 bytes");
     expect(native_test_bandwidth(1 << 20, 0) == -1, "a bandwidth of no threads");
     expect(native_test_bandwidth(1 << 20, 2) > 0, "no bandwidth");
-    expect(native_test_multiplications("sse9", query.stored, 1) == -1, "an unknown path's multiplications");
-    expect(native_test_multiplications("auto", 0, 1) == -1, "multiplications of plain floats");
-    expect(native_test_multiplications("auto", 99, 1) == -1, "an unknown format's multiplications");
-    expect(native_test_multiplications("auto", int32_t(native::Format::q4_1), 0) == -1, "no thread's multiplications");
+    expect(native_test_multiplications("sse9", query.stored, 8, 1) == -1, "an unknown path's multiplications");
+    expect(native_test_multiplications("auto", 0, 8, 1) == -1, "multiplications of plain floats");
+    expect(native_test_multiplications("auto", 99, 8, 1) == -1, "an unknown format's multiplications");
+    expect(native_test_multiplications("auto", int32_t(native::Format::q4_1), 8, 0) == -1, "no thread's multiplications");
+    expect(native_test_multiplications("auto", int32_t(native::Format::q4_1), 65, 1) == -1, "too many tokens");
 }
 
 void check_caches(const TinyWeights& weights) {

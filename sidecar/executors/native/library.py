@@ -146,7 +146,7 @@ _FUNCTIONS = {
     "native_execute": (c_int32, (c_void_p, POINTER(Batch), c_void_p, c_void_p, c_void_p, c_void_p, c_void_p)),
     "native_take_times": (c_int32, (c_void_p, POINTER(c_double), c_int32)),
     "native_test_bandwidth": (c_double, (c_int64, c_int32)),
-    "native_test_multiplications": (c_double, (c_char_p, c_int32, c_int32)),
+    "native_test_multiplications": (c_double, (c_char_p, c_int32, c_int32, c_int32)),
     "native_test_product": (c_int32, (c_char_p, POINTER(Tensor), c_int32, c_void_p, c_int32, c_void_p)),
     "native_test_sample": (
         c_int32, (c_char_p, c_void_p, c_int32, POINTER(Batch), c_int32, c_int32, c_void_p, c_void_p, c_void_p)

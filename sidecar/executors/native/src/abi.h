@@ -149,9 +149,9 @@ NATIVE_API int32_t native_take_times(native_model* model, double* seconds, int32
 
 // Bytes a second at which so many threads read memory that no cache holds; -1 when it cannot be measured.
 NATIVE_API double native_test_bandwidth(int64_t bytes, int32_t threads);
-// Multiplications a second of so many threads with quantized weights and tokens that lie in the caches; -1 when
-// the path or the format cannot be used.
-NATIVE_API double native_test_multiplications(const char* path, int32_t format, int32_t threads);
+// Multiplications a second of so many threads with quantized weights and `tokens` tokens (up to 64) that lie in the
+// caches; -1 when the path or the format cannot be used.
+NATIVE_API double native_test_multiplications(const char* path, int32_t format, int32_t tokens, int32_t threads);
 
 // The product of one matrix with float32 activations [tokens][columns], for tests of a kernel path:
 // out float32 [tokens][rows].

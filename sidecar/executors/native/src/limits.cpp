@@ -14,12 +14,14 @@ using namespace native;
 namespace {
 
 constexpr size_t kPieceBytes = size_t(1) << 16;
-constexpr size_t kAheadBytes = 8192;
+constexpr size_t kAheadBytes = 4096;
 constexpr int kMaxThreads = 256;
 constexpr int64_t kMaxBytes = int64_t(1) << 36;
 
 // Of a product that stays in the second cache: 60 to 130 KiB of weights and 73 KiB of tokens.
-constexpr size_t kTiles = 6, kColumns = 1024, kTokens = 32, kProductsPerThread = 2000;
+constexpr size_t kTiles = 6, kColumns = 1024;
+constexpr int32_t kMaxTokens = 64;
+constexpr size_t kTokensPerThread = 64000;  // in all of its products together
 
 double seconds_of(Team& team, size_t items, void (*work)(void*, int, size_t), void* context) {
     auto begin = std::chrono::steady_clock::now();
@@ -29,17 +31,17 @@ double seconds_of(Team& team, size_t items, void (*work)(void*, int, size_t), vo
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
+// The sum of every line's first word: memory gives whole lines, and nothing but memory is waited for.
 uint64_t read_all(const uint8_t* memory, size_t bytes) {
-    uint64_t sums[8] = {};
-    for (size_t offset = 0; offset + sizeof sums <= bytes; offset += sizeof sums) {
-        __builtin_prefetch(memory + offset + kAheadBytes, 0, 2);
-        uint64_t words[8];
-        std::memcpy(words, memory + offset, sizeof words);
-        for (int i = 0; i < 8; ++i) sums[i] += words[i];
-    }
-    uint64_t total = 0;
-    for (uint64_t sum : sums) total += sum;
-    return total;
+    uint64_t sums[4] = {};
+    for (size_t offset = 0; offset + 256 <= bytes; offset += 256)
+        for (size_t line = 0; line < 4; ++line) {
+            __builtin_prefetch(memory + offset + 64 * line + kAheadBytes, 0, 2);
+            uint64_t word;
+            std::memcpy(&word, memory + offset + 64 * line, sizeof word);
+            sums[line] += word;
+        }
+    return sums[0] + sums[1] + sums[2] + sums[3];
 }
 
 struct Reading {
@@ -54,7 +56,7 @@ struct Multiplying {
     uint8_t* results;  // one product of each thread
 
     static constexpr size_t kStride = kTiles * kTileRows;
-    static constexpr size_t kResultBytes = kTokens * kStride * sizeof(float);
+    static constexpr size_t kResultBytes = kMaxTokens * kStride * sizeof(float);
 };
 
 }  // namespace
@@ -75,19 +77,19 @@ double native_test_bandwidth(int64_t bytes, int32_t threads) {
     return reading.total.load() ? double(bytes) / seconds : -1;
 }
 
-double native_test_multiplications(const char* path, int32_t format, int32_t threads) {
+double native_test_multiplications(const char* path, int32_t format, int32_t tokens, int32_t threads) {
     const Kernels* kernels = path ? find_path(path) : nullptr;
-    if (!kernels || format < 0 || format >= int32_t(Format::count) || !is_quantized(Format(format)) || threads < 1 ||
-        threads > kMaxThreads)
+    if (!kernels || format < 0 || format >= int32_t(Format::count) || !is_quantized(Format(format)) || tokens < 1 ||
+        tokens > kMaxTokens || threads < 1 || threads > kMaxThreads)
         return -1;
     constexpr size_t groups = groups_of(kColumns);
-    Pages weights = allocate_pages(kTiles * tile_bytes(Format(format), kColumns) + kAheadBytes);
-    Pages tokens = allocate_pages(kTokens / kTokenBlock * groups * sizeof(ActivationGroup));
+    Pages weights = allocate_pages(kTiles * tile_bytes(Format(format), kColumns));
+    Pages activations = allocate_pages(kMaxTokens / kTokenBlock * groups * sizeof(ActivationGroup));
     Pages results = allocate_pages(size_t(threads) * Multiplying::kResultBytes);
-    if (!weights || !tokens || !results) return -1;
+    if (!weights || !activations || !results) return -1;
     Multiplying multiplying{kernels,
                             {Format(format), weights.get(), kColumns},
-                            {nullptr, 0, reinterpret_cast<const ActivationGroup*>(tokens.get()), kTokens},
+                            {nullptr, 0, reinterpret_cast<const ActivationGroup*>(activations.get()), size_t(tokens)},
                             results.get()};
     auto multiply = [](void* context, int thread, size_t) {
         auto& multiplying = *static_cast<Multiplying*>(context);
@@ -96,7 +98,7 @@ double native_test_multiplications(const char* path, int32_t format, int32_t thr
                                      {values, Multiplying::kStride, nullptr, Store::write});
     };
     Team team(threads);
-    size_t products = size_t(threads) * kProductsPerThread;
+    size_t products = size_t(threads) * (kTokensPerThread / size_t(tokens));
     double seconds = seconds_of(team, products, multiply, &multiplying);
-    return double(products) * double(kTiles * kTileRows) * double(kColumns) * double(kTokens) / seconds;
+    return double(products) * double(kTiles * kTileRows) * double(kColumns) * double(tokens) / seconds;
 }
