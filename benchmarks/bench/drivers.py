@@ -16,6 +16,8 @@ from typing import Any, Self
 from benchmarks.folders import PROJECT_DIR
 
 ANSWER_SECONDS = 300.0
+ENGINE = "a"
+"""The name of a driver's one engine."""
 RUST_DIR = PROJECT_DIR / "clients" / "rust"
 TYPESCRIPT_DIR = PROJECT_DIR / "clients" / "typescript"
 
@@ -124,22 +126,22 @@ class Driver:
             self._waiting.append(self._next())
 
     def spawn(self, command: Sequence[str], options: Mapping[str, object]) -> int:
-        """Open a sidecar as engine "a"; returns its process id."""
+        """Open a sidecar as ENGINE; returns its process id."""
         self.tell(
             {
                 "do": "spawn",
-                "engine": "a",
+                "engine": ENGINE,
                 "command": command,
                 "app_id": "benchmark",
                 "options": options,
                 "restart": False,
             }
         )
-        return int(self.wait("opened", engine="a")["pid"])
+        return int(self.wait("opened", engine=ENGINE)["pid"])
 
     def begin(self, measurement: str, name: str, **values: object) -> None:
-        """Begin to measure on engine "a"; `measured` with the same name waits for it."""
-        self.tell({"do": measurement, "engine": "a", "measure": name, **values})
+        """Begin to measure; `measured` with the same name waits for it."""
+        self.tell({"do": measurement, "measure": name, **values})
 
     def measured(self, name: str) -> dict[str, Any]:
         """What a measurement gave."""
