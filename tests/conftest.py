@@ -5,6 +5,7 @@ nothing in them is the user's, and nothing of the user's is read.
 """
 
 import os
+import signal
 from pathlib import Path
 
 from hypothesis import settings
@@ -23,3 +24,6 @@ settings.load_profile("llm-sidecar")
 
 # What sidecar.executors.torch does for itself, also for tests that import torch first.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so would every program they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
