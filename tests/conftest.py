@@ -25,5 +25,5 @@ settings.load_profile("llm-sidecar")
 # What sidecar.executors.torch does for itself, also for tests that import torch first.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, and so would every program they start.
+# A shell that starts tests in the background has them, and every program they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
