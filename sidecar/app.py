@@ -48,6 +48,13 @@ from sidecar_protocol.version import PROTOCOL_VERSION
 EXIT_OK = 0
 EXIT_CANNOT_START = 2
 LAST_WORDS_SECONDS = 0.5
+SWITCH_SECONDS = 0.0005
+"""After so long in Python a thread lets another have the interpreter.
+
+The asyncio thread gives it up at every message. While the engine thread or a
+worker computes in Python it would wait 5 ms, Python's default, to go on each
+time: a host that floods one connection would hold up every other.
+"""
 
 Door = ZeroMQServer | DebugDoor
 
@@ -236,6 +243,7 @@ async def _open_debug_door(sidecar: Sidecar, settings: Settings) -> DebugDoor:
 
 
 def _run(serve: Coroutine[Any, Any, int], log: LogStream) -> int:
+    sys.setswitchinterval(SWITCH_SECONDS)
     # ZeroMQ's descriptors need a loop that watches descriptors; on Windows that is not the default one.
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         try:

@@ -29,12 +29,8 @@ TOO_LARGE = 3
 """Messages above the limit; more of them would be about the memory allocator alone."""
 GROWTH_BYTES = 24 * 2**20
 PARAMS_SHARE = 0.3
-PATIENCE_SECONDS = 30.0
-"""For a host that behaves, while another one floods: what is not there by then hangs.
-
-The flood's chats run on the scripted executor, in the sidecar's own interpreter,
-so that seconds are no fault.
-"""
+PATIENCE_SECONDS = 5.0
+"""For a host that behaves, while another one floods."""
 
 
 @dataclass
