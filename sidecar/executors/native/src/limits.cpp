@@ -1,6 +1,7 @@
 // What this machine can do at best, against which a step is measured: how fast memory is read, which
 // is the limit of decoding, and how fast weights and tokens that lie in the caches are multiplied,
 // which is the limit of prompts. Each with as many threads as a model would use.
+#include <atomic>
 #include <chrono>
 #include <cstring>
 
@@ -23,10 +24,12 @@ constexpr size_t kTiles = 6, kColumns = 1024;
 constexpr int32_t kMaxTokens = 64;
 constexpr size_t kTokensPerThread = 64000;  // in all of its products together
 
-double seconds_of(Team& team, size_t items, void (*work)(void*, int, size_t), void* context) {
+// How long a team takes for `items` times work(thread, item).
+template <class Work>
+double seconds_of(Team& team, size_t items, Work work) {
     auto begin = std::chrono::steady_clock::now();
     team.run(1, [&](Team::Member& member) {
-        member.share(items, 1, [&](size_t item, size_t) { work(context, member.number(), item); });
+        member.share(items, 1, [&](size_t item, size_t) { work(size_t(member.number()), item); });
     });
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
@@ -44,21 +47,6 @@ uint64_t read_all(const uint8_t* memory, size_t bytes) {
     return sums[0] + sums[1] + sums[2] + sums[3];
 }
 
-struct Reading {
-    const uint8_t* memory;
-    std::atomic<uint64_t> total{0};
-};
-
-struct Multiplying {
-    const Kernels* kernels;
-    Weights weights;
-    Activations input;
-    uint8_t* results;  // one product of each thread
-
-    static constexpr size_t kStride = kTiles * kTileRows;
-    static constexpr size_t kResultBytes = kMaxTokens * kStride * sizeof(float);
-};
-
 }  // namespace
 
 double native_test_bandwidth(int64_t bytes, int32_t threads) {
@@ -67,14 +55,12 @@ double native_test_bandwidth(int64_t bytes, int32_t threads) {
     if (!pages) return -1;
     std::memset(pages.get(), 1, size_t(bytes));
     Team team(threads);
-    Reading reading{pages.get()};
-    auto read = [](void* context, int, size_t piece) {
-        auto& reading = *static_cast<Reading*>(context);
-        reading.total += read_all(reading.memory + piece * kPieceBytes, kPieceBytes);
-    };
-    double seconds = seconds_of(team, size_t(bytes) / kPieceBytes, read, &reading);
+    std::atomic<uint64_t> total{0};
+    double seconds = seconds_of(team, size_t(bytes) / kPieceBytes, [&](size_t, size_t piece) {
+        total += read_all(pages.get() + piece * kPieceBytes, kPieceBytes);
+    });
     // Using the sum keeps the compiler from leaving out the reading.
-    return reading.total.load() ? double(bytes) / seconds : -1;
+    return total.load() ? double(bytes) / seconds : -1;
 }
 
 double native_test_multiplications(const char* path, int32_t format, int32_t tokens, int32_t threads) {
@@ -82,23 +68,19 @@ double native_test_multiplications(const char* path, int32_t format, int32_t tok
     if (!kernels || format < 0 || format >= int32_t(Format::count) || !is_quantized(Format(format)) || tokens < 1 ||
         tokens > kMaxTokens || threads < 1 || threads > kMaxThreads)
         return -1;
-    constexpr size_t groups = groups_of(kColumns);
-    Pages weights = allocate_pages(kTiles * tile_bytes(Format(format), kColumns));
+    constexpr size_t groups = groups_of(kColumns), stride = kTiles * kTileRows;
+    size_t count = size_t(tokens);
+    Pages packed = allocate_pages(kTiles * tile_bytes(Format(format), kColumns));
     Pages activations = allocate_pages(kMaxTokens / kTokenBlock * groups * sizeof(ActivationGroup));
-    Pages results = allocate_pages(size_t(threads) * Multiplying::kResultBytes);
-    if (!weights || !activations || !results) return -1;
-    Multiplying multiplying{kernels,
-                            {Format(format), weights.get(), kColumns},
-                            {nullptr, 0, reinterpret_cast<const ActivationGroup*>(activations.get()), size_t(tokens)},
-                            results.get()};
-    auto multiply = [](void* context, int thread, size_t) {
-        auto& multiplying = *static_cast<Multiplying*>(context);
-        auto* values = reinterpret_cast<float*>(multiplying.results + size_t(thread) * Multiplying::kResultBytes);
-        multiplying.kernels->product(multiplying.weights, 0, kTiles, multiplying.input,
-                                     {values, Multiplying::kStride, nullptr, Store::write});
-    };
+    Pages results = allocate_pages(size_t(threads) * count * stride * sizeof(float));
+    if (!packed || !activations || !results) return -1;
+    Weights weights{Format(format), packed.get(), kColumns};
+    Activations input{nullptr, 0, reinterpret_cast<const ActivationGroup*>(activations.get()), count};
+    auto* values = reinterpret_cast<float*>(results.get());
     Team team(threads);
-    size_t products = size_t(threads) * (kTokensPerThread / size_t(tokens));
-    double seconds = seconds_of(team, products, multiply, &multiplying);
-    return double(products) * double(kTiles * kTileRows) * double(kColumns) * double(tokens) / seconds;
+    size_t products = size_t(threads) * (kTokensPerThread / count);
+    double seconds = seconds_of(team, products, [&](size_t thread, size_t) {
+        kernels->product(weights, 0, kTiles, input, {values + thread * count * stride, stride, nullptr, Store::write});
+    });
+    return double(products * stride * kColumns * count) / seconds;
 }
