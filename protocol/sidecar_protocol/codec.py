@@ -31,7 +31,7 @@ def encode_body(value: object, limits: Limits = LIMITS) -> bytes:
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ProtocolError("invalid_message", f"cannot be encoded: {error}") from error
     _check_size(data, limits)
-    if len(data) > limits.elements or not _is_closed(type(value)) or may_hold_non_finite(data):
+    if len(data) > limits.elements or not is_closed(type(value)) or may_hold_non_finite(data):
         scan(data, limits)
     return data
 
@@ -100,8 +100,8 @@ def _unique_keys(pairs: list[tuple[object, object]]) -> dict[object, object]:
 _CLOSED: Final[dict[type, bool]] = {}
 
 
-def _is_closed(kind: type) -> bool:
-    """Whether values of this type can hold nothing but what its fields declare, all of it in the contract."""
+def is_closed(kind: type) -> bool:
+    """Whether values of this type hold nothing but what its fields declare; not where one takes any JSON."""
     closed = _CLOSED.get(kind)
     if closed is None:
         closed = issubclass(kind, msgspec.Struct) and _holds_only_declared(

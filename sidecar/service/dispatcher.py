@@ -26,7 +26,9 @@ from sidecar.errors import (
 from sidecar.service.context import RequestContext
 from sidecar_protocol.base import HostParams, Params, Result
 from sidecar_protocol.capabilities import CAPABILITIES
+from sidecar_protocol.codec import is_closed
 from sidecar_protocol.errors import ErrorBody
+from sidecar_protocol.json_values import binary_value
 from sidecar_protocol.registry import METHODS, Method, find_method
 from sidecar_protocol.unknown_fields import UnknownField, dropped_field, unknown_field
 
@@ -125,6 +127,10 @@ def validate_params(method: Method, params: object) -> Params | HostParams:
     dropped = dropped_field(plain, method.params)
     if dropped is not None:
         raise _unknown(dropped)
+    # No params have bytes of their own; what takes any JSON would keep them.
+    binary = None if is_closed(method.params) else binary_value(plain, "params")
+    if binary is not None:
+        raise _invalid_at(binary, "binary; it takes what JSON has")
     return checked
 
 
@@ -142,8 +148,12 @@ def _invalid(problem: str) -> InvalidParams:
     what, of_key, where = found.groups() if found is not None else (problem, None, "")
     if of_key is not None:
         what = f"a key: {what}"
-    path = _shortened(f"params{where}")
-    return InvalidParams(f"{path}: {_shortened(what)}", parameter=path)
+    return _invalid_at(f"params{where}", _shortened(what))
+
+
+def _invalid_at(where: str, problem: str) -> InvalidParams:
+    path = _shortened(where)
+    return InvalidParams(f"{path}: {problem}", parameter=path)
 
 
 def _shortened(text: str) -> str:

@@ -73,6 +73,17 @@ async def test_a_handlers_result_comes_back() -> None:
         ("chat.create", {}, "invalid_params", "missing required field `messages`"),
         ("chat.create", {"messages": [], "max_tokens": 1.5}, "invalid_params", "params.max_tokens"),
         ("chat.create", [], "invalid_params", "Expected `object`"),
+        (
+            "chat.create",
+            {
+                "messages": [],
+                "tools": [
+                    {"type": "function", "function": {"name": "add", "parameters": {"x": [1, {"y": b""}]}}}
+                ],
+            },
+            "invalid_params",
+            "params.tools[0].function.parameters.x[1].y: binary; it takes what JSON has",
+        ),
         ("engine.watch", {}, "unauthorized", "--socket"),
         ("tokens.encode", {"text": "x"}, "unsupported", "tokens.encode is not part of this engine"),
     ],
