@@ -47,7 +47,12 @@ def decode(data: bytes, limits: Limits = LIMITS) -> object:
         scan(data, limits)
     try:
         value: object = msgpack.unpackb(
-            data, raw=False, unicode_errors="strict", strict_map_key=True, object_pairs_hook=_unique_keys
+            data,
+            raw=False,
+            unicode_errors="strict",
+            strict_map_key=True,
+            object_pairs_hook=_unique_keys,
+            ext_hook=_no_extension,
         )
     except ValueError as error:
         scan(data, limits, check_text=True)
@@ -81,6 +86,10 @@ def _check_size(data: bytes, limits: Limits) -> None:
             f"a body of {len(data)} bytes; at most {limits.message_bytes} are accepted",
             {"size": len(data), "limit": limits.message_bytes},
         )
+
+
+def _no_extension(code: int, data: bytes) -> object:
+    raise ValueError(f"extension type {code}")
 
 
 def _unique_keys(pairs: list[tuple[object, object]]) -> dict[object, object]:

@@ -22,25 +22,31 @@ _NUMBER_BYTES: Final = {
     0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8, _FLOAT32: 4, _FLOAT64: 8,
 }  # fmt: skip
 
-_CONTAINERS: Final = bytes([*range(_FIRST_FIXMAP, _FIRST_FIXSTR), *_COUNT_BYTES])
-_ORDINARY: Final = bytes(set(range(256)) - {*_CONTAINERS, *_EXTENSIONS, _NEVER_USED})
+_CONTAINERS: Final = frozenset([*range(_FIRST_FIXMAP, _FIRST_FIXSTR), *_COUNT_BYTES])
+_ORDINARY: Final = bytes(set(range(256)) - _CONTAINERS)
+_TIMESTAMP_HEADS: Final = (b"\xd6\xff", b"\xd7\xff", b"\x04\xff", b"\x08\xff", b"\x0c\xff")
+"""How its three lengths go on to its type, the short forms and the ends of the long ones."""
 SCAN_ABOVE_BYTES: Final = 64 * 2**10
 
 
 def needs_scan(data: bytes, limits: Limits) -> bool:
-    """Whether `data` could break a rule that only `scan` checks; text may raise a false alarm."""
+    """Whether `data` could break a rule that only `scan` checks; text and numbers may raise a false alarm."""
     if len(data) > min(SCAN_ABOVE_BYTES, limits.elements):
         return True
-    unusual = data.translate(None, _ORDINARY)
-    if len(unusual) > limits.depth or unusual.translate(None, _CONTAINERS):
+    if len(data.translate(None, _ORDINARY)) > limits.depth:
         return True
-    return may_hold_non_finite(data)
+    return may_hold_non_finite(data) or _may_hold_timestamp(data)
 
 
 def may_hold_non_finite(data: bytes) -> bool:
     """Whether bytes occur that could begin a NaN or an Infinity; text may raise a false alarm."""
     # Four searches written out: a generator around them costs more than they do.
     return b"\xca\x7f" in data or b"\xca\xff" in data or b"\xcb\x7f" in data or b"\xcb\xff" in data
+
+
+def _may_hold_timestamp(data: bytes) -> bool:
+    # Of extension types msgpack makes a value of this one, -1, without asking; text never holds that byte.
+    return b"\xff" in data and any(head in data for head in _TIMESTAMP_HEADS)
 
 
 def scan(data: bytes, limits: Limits, *, check_text: bool = False) -> None:

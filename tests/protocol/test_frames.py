@@ -98,7 +98,9 @@ async def attached(fake: FakeEngine) -> AsyncIterator[Engine]:
         await connection.open(fake.door, 5.0)
         return Life(connection, None, on_lost)
 
-    engine = Engine(open_life, restart=None, handlers=None, on_notice=None, liveness=Liveness())
+    engine = Engine(
+        open_life, restart=None, handlers=None, on_notice=None, on_notification=None, liveness=Liveness()
+    )
     yield await engine.open()
     await engine.close()
 

@@ -99,7 +99,7 @@ class FakeEngine:
                 self._peer, self.hello = peer, body
                 self.connections += 1
                 if self._answers_hello:
-                    await self.send(Kind.WELCOME, self._welcome())
+                    await self.send(Kind.WELCOME, self.welcome())
             elif header.k == Kind.PING and self.answers_pings:
                 await self.send(Kind.PONG, n=header.n)
                 continue
@@ -107,7 +107,8 @@ class FakeEngine:
             async with self._arrived:
                 self._arrived.notify_all()
 
-    def _welcome(self) -> Welcome:
+    def welcome(self) -> Welcome:
+        """What it answers to hello."""
         return Welcome(
             protocol=PROTOCOL_VERSION,
             boot_id="boot",

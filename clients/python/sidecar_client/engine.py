@@ -62,10 +62,12 @@ class Engine(Namespaces):
         restart: RestartPolicy | None,
         handlers: HostHandlers | None,
         on_notice: Callable[[Notice], None] | None,
+        on_notification: Callable[[str, object], None] | None,
         liveness: Liveness,
     ) -> None:
         super().__init__(self)
         self._on_notice = on_notice
+        self._on_notification = on_notification
         self._notification_sinks: dict[str, list[Callable[[object], None]]] = {}
 
         async def open_next(on_lost: OnLost) -> Life:
@@ -86,6 +88,7 @@ class Engine(Namespaces):
         handlers: HostHandlers | None = None,
         on_log: Callable[[str], None] | None = None,
         on_notice: Callable[[Notice], None] | None = None,
+        on_notification: Callable[[str, object], None] | None = None,
         liveness: Liveness = DEFAULT_LIVENESS,
         environment: Mapping[str, str] | None = None,
     ) -> Opening:
@@ -95,7 +98,8 @@ class Engine(Namespaces):
         is this Python's `sidecar` module. `options` are those of the protocol's spawn
         line. `handlers` are coroutine functions that answer requests of the engine, by name: they
         get the protocol's type, such as HostElicit, and give its result or plain objects. `on_log` gets each
-        line of its stderr, `on_notice` what there is to know about its health.
+        line of its stderr, `on_notice` what there is to know about its health, `on_notification` the name
+        and body of each notification, also of one that comes before a sink could be added to the engine.
         After a crash it is started again as `restart` allows; no request is ever
         sent twice. Opening raises StartFailed.
         """
@@ -112,6 +116,7 @@ class Engine(Namespaces):
                 restart=restart,
                 handlers=handlers,
                 on_notice=on_notice,
+                on_notification=on_notification,
                 liveness=liveness,
             )
         )
@@ -124,6 +129,7 @@ class Engine(Namespaces):
         handshake_timeout: float = 10.0,
         handlers: HostHandlers | None = None,
         on_notice: Callable[[Notice], None] | None = None,
+        on_notification: Callable[[str, object], None] | None = None,
         liveness: Liveness = DEFAULT_LIVENESS,
     ) -> Opening:
         """Attach to an engine started with `sidecar --socket`: the newest that lives, or that of the file.
@@ -137,6 +143,7 @@ class Engine(Namespaces):
                 restart=None,
                 handlers=handlers,
                 on_notice=on_notice,
+                on_notification=on_notification,
                 liveness=liveness,
             )
         )
@@ -279,13 +286,18 @@ class Engine(Namespaces):
         self._keeper.submit(request)
         return request
 
+    # A callback that raises is for the loop to report: whoever noticed goes on with what else there is.
+
     def _notify(self, notice: Notice) -> None:
         if self._on_notice is not None:
-            self._on_notice(notice)
+            asyncio.get_running_loop().call_soon(self._on_notice, notice)
 
     def _take_notification(self, name: str, body: object) -> None:
-        for sink in list(self._notification_sinks.get(name, ())):
-            sink(body)
+        loop = asyncio.get_running_loop()
+        if self._on_notification is not None:
+            loop.call_soon(self._on_notification, name, body)
+        for sink in self._notification_sinks.get(name, ()):
+            loop.call_soon(sink, body)
 
 
 def default_command() -> list[str]:

@@ -52,6 +52,7 @@ class SyncEngine(SyncNamespaces):
         handlers: HostHandlers | None = None,
         on_log: Callable[[str], None] | None = None,
         on_notice: Callable[[Notice], None] | None = None,
+        on_notification: Callable[[str, object], None] | None = None,
         liveness: Liveness = DEFAULT_LIVENESS,
         environment: Mapping[str, str] | None = None,
     ) -> "SyncEngine":
@@ -66,6 +67,7 @@ class SyncEngine(SyncNamespaces):
                 handlers=handlers,
                 on_log=on_log,
                 on_notice=on_notice,
+                on_notification=on_notification,
                 liveness=liveness,
                 environment=environment,
             )
@@ -79,6 +81,7 @@ class SyncEngine(SyncNamespaces):
         handshake_timeout: float = 10.0,
         handlers: HostHandlers | None = None,
         on_notice: Callable[[Notice], None] | None = None,
+        on_notification: Callable[[str, object], None] | None = None,
         liveness: Liveness = DEFAULT_LIVENESS,
     ) -> "SyncEngine":
         """See Engine.connect."""
@@ -88,6 +91,7 @@ class SyncEngine(SyncNamespaces):
                 handshake_timeout=handshake_timeout,
                 handlers=handlers,
                 on_notice=on_notice,
+                on_notification=on_notification,
                 liveness=liveness,
             )
         )

@@ -30,13 +30,21 @@ async def attach() -> AsyncIterator[Attach]:
         liveness: Liveness = DEFAULT_LIVENESS,
         handlers: dict[str, Handler] | None = None,
         on_notice: Callable[[Notice], None] | None = None,
+        on_notification: Callable[[str, object], None] | None = None,
         handshake_timeout: float = 5.0,
     ) -> Engine:
         async def open_life(connection: Connection, on_lost: OnLost) -> Life:
             await connection.open(fake.door, handshake_timeout)
             return Life(connection, None, on_lost)
 
-        engine = Engine(open_life, restart=None, handlers=handlers, on_notice=on_notice, liveness=liveness)
+        engine = Engine(
+            open_life,
+            restart=None,
+            handlers=handlers,
+            on_notice=on_notice,
+            on_notification=on_notification,
+            liveness=liveness,
+        )
         engines.append(engine)
         return await engine.open()
 

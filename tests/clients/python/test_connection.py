@@ -297,3 +297,41 @@ async def test_notifications_reach_their_sinks(fake: FakeEngine, engine: Engine)
     await fake.send(Kind.NOTIFICATION, {"model": "n"}, m="models.changed")
     await fake.round_trip()
     assert bodies == [{"model": "m"}]
+
+
+async def test_a_notification_right_behind_the_welcome_is_not_lost(attach: Attach) -> None:
+    told: list[tuple[str, object]] = []
+    async with FakeEngine(answers_hello=False) as fake:
+        opening = asyncio.ensure_future(
+            attach(fake, on_notification=lambda name, body: told.append((name, body)))
+        )
+        await fake.next(Kind.HELLO)
+        await fake.send(Kind.WELCOME, fake.welcome())
+        await fake.send(Kind.NOTIFICATION, {"model": "m"}, m="models.changed")
+        await fake.round_trip()
+        await opening
+        assert told == [("models.changed", {"model": "m"})]
+
+
+async def test_a_sink_that_raises_costs_neither_other_sinks_nor_requests(
+    fake: FakeEngine, engine: Engine
+) -> None:
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: reported.append(context.get("exception"))
+    )
+    mistake = RuntimeError("a mistake of the program's")
+
+    def broken(body: object) -> None:
+        raise mistake
+
+    bodies: list[object] = []
+    engine.on_notification("models.changed", broken)
+    engine.on_notification("models.changed", bodies.append)
+    call = asyncio.ensure_future(engine.call("tokens.encode", {"text": "hi"}))
+    header, _ = await fake.next(Kind.REQUEST)
+    await fake.send(Kind.NOTIFICATION, {"model": "m"}, m="models.changed")
+    await fake.send(Kind.RESULT, {"token_ids": [1]}, id=header.id, s=0)
+    assert await call == {"token_ids": [1]}
+    assert bodies == [{"model": "m"}]
+    assert reported == [mistake]

@@ -26,8 +26,8 @@ IN_FLIGHT: Final = 384
 """Requests without a terminal at which the next message waits; below the limit of a connection."""
 CANCEL_AFTER: Final = 256
 """A request that so many later ones have followed is cancelled: some would go on for ever."""
-LARGEST_ID: Final = 2**52
-"""Higher ids would use up those that the rest of the run needs."""
+LARGEST_STEP: Final = 2**32
+"""Larger steps from one id to the next would use up the ids that the rest of the run needs."""
 
 FRAMES, HEADER, FIELDS, KIND, ID = "number of frames", "header: msgpack", "header: fields", "kind", "id"
 SIZE, BODY, DEPTH = "body: size", "body: msgpack", "body: depth and elements"
@@ -141,7 +141,7 @@ class Flood:
                 # What the engine has asked and we have not read yet is an id it knows and we do not.
                 if (
                     header.id is not None
-                    and self._highest_asked < header.id < self._highest_asked + LARGEST_ID
+                    and self._highest_asked < header.id < self._highest_asked + LARGEST_STEP
                 ):
                     return None
                 return self._of_reference(header.id, self._highest_asked, frames)
@@ -173,7 +173,7 @@ class Flood:
         self.tally.add(ACCEPTED)
 
     def _terminal(self, request_id: int, frames: list[bytes]) -> Callable[[], None] | None:
-        if request_id > LARGEST_ID:
+        if request_id > self.last_id + LARGEST_STEP:
             return None
 
         def note() -> None:

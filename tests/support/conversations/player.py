@@ -108,6 +108,7 @@ class Player:
             restart=None,
             handlers=tools.handlers if action.get("tools") else None,
             on_notice=None,
+            on_notification=None,
             liveness=liveness,
         )
         try:
