@@ -49,7 +49,7 @@ class Backend:
 
 
 def open_doors(
-    model: "tokenizers.models.Model",
+    model: "tokenizers.models.BPE",
     normalizer: "tokenizers.normalizers.Normalizer | None",
     pre_tokenizer: "tokenizers.pre_tokenizers.PreTokenizer | None",
     added: "list[tokenizers.AddedToken]",
@@ -57,6 +57,8 @@ def open_doors(
     """Two doors to one model, which they share."""
     import tokenizers
 
+    # The library keeps the words it has seen for each thread and model, and for as long as the thread lives.
+    model._resize_cache(0)
     doors = []
     for _ in range(2):
         door = tokenizers.Tokenizer(model)

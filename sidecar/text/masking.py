@@ -46,7 +46,7 @@ class Masker:
 
     def __init__(self, control: ControlTexts) -> None:
         self._control = control
-        self._nonce = secrets.token_hex(12)
+        self._mark = f"q{secrets.token_hex(12)}x"
         self._hidden: list[str] = []
         self._values = 0
         self.characters = 0
@@ -84,13 +84,16 @@ class Masker:
 
     def unmask(self, rendered: str) -> list[TextPiece]:
         """The prompt in pieces: the template's text, and between it what must stay plain."""
-        pieces = []
-        for index, part in enumerate(re.split(rf"q{self._nonce}x(\d+)q", rendered)):
-            if index % 2:
-                pieces.append(TextPiece(self._hidden[int(part)], False))
-            elif part:
-                pieces.append(TextPiece(part, True))
-        return pieces
+        # Not by a pattern of its own for every request, which takes longer to compile than to use.
+        template, *sentinels = rendered.split(self._mark)
+        pieces = [TextPiece(template, True)]
+        for sentinel in sentinels:
+            number, closing, template = sentinel.partition("q")
+            if closing and number.isdecimal():
+                pieces += [TextPiece(self._hidden[int(number)], False), TextPiece(template, True)]
+            else:
+                pieces.append(TextPiece(self._mark + sentinel, True))
+        return [piece for piece in pieces if piece.text or not piece.is_control]
 
     def reveal(self, text: str) -> str:
         """A text that a template made from masked strings, as it was meant."""
@@ -98,7 +101,7 @@ class Masker:
 
     def _sentinel(self, text: str) -> str:
         self._hidden.append(text)
-        return f"q{self._nonce}x{len(self._hidden) - 1}q"
+        return f"{self._mark}{len(self._hidden) - 1}q"
 
     def _copy(self, value: object, change: Callable[[str], str], depth: int) -> object:
         self._values += 1

@@ -1,11 +1,14 @@
 """Tokenizers built from GGUF fields and from tokenizer.json give the ids that the model was trained on."""
 
 import dataclasses
+import gc
+import itertools
 import json
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -232,3 +235,17 @@ def test_a_sentencepiece_tokenizer_json(tmp_path: Path) -> None:
         assert ours.decode(ids) == theirs.decode(ids, skip_special_tokens=True)
     pieces = [TextPiece("hello ", True), TextPiece("</s>", False), TextPiece("world", True)]
     assert ours.decode(ours.encode_pieces(pieces)) == "hello </s>world"
+
+
+@pytest.mark.parametrize("kind", ["gguf", "json"])
+def test_a_tokenizer_that_is_gone_leaves_nothing_behind(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_text(tiny_tokenizer().json)
+    source = gguf_source(tiny_tokenizer()) if kind == "gguf" else TokenizerSource(json_path=path)
+    text = " ".join(map("".join, itertools.islice(itertools.permutations("abcdefghij", 6), 10_000)))
+    resident: list[int] = []
+    for _ in range(10):
+        Tokenizer.from_source(source).encode(text)
+        gc.collect()
+        resident.append(psutil.Process().memory_info().rss)
+    assert resident[-1] - resident[1] < 10 * 2**20
