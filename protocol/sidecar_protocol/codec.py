@@ -5,6 +5,7 @@ Infinity, no extension types (so no timestamps), bounded nesting and elements.
 `decode` builds plain objects; `msgspec.convert` is what validates them.
 """
 
+import contextlib
 from typing import Final
 
 import msgpack
@@ -13,9 +14,11 @@ import msgspec
 from sidecar_protocol.envelope import Header, Kind
 from sidecar_protocol.errors import ProtocolError
 from sidecar_protocol.limits import LIMITS, MAX_HEADER_BYTES, MAX_ID, Limits
-from sidecar_protocol.structure_scan import may_hold_non_finite, needs_scan, scan
+from sidecar_protocol.structure_scan import SCAN_ABOVE_BYTES, may_hold_non_finite, needs_scan, scan
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
+_ENTRIES_DECODER: Final = msgspec.msgpack.Decoder(list[tuple[int, int, msgspec.Raw]])
+_EVENT_LIMITS: Final = msgspec.structs.replace(LIMITS, depth=LIMITS.depth - 2)
 _HEADER_LIMITS: Final = Limits(message_bytes=MAX_HEADER_BYTES, depth=LIMITS.depth)
 
 
@@ -58,6 +61,22 @@ def decode(data: bytes, limits: Limits = LIMITS) -> object:
         scan(data, limits, check_text=True)
         raise ProtocolError("invalid_message", f"the frame is no msgpack: {error}") from error
     return value
+
+
+def decode_events(data: bytes) -> list[tuple[int, int, object]]:
+    """The body of an `evts` message: request id, number and plain event of each entry.
+
+    Raises ProtocolError as `decode` does, msgspec.ValidationError for another shape.
+    """
+    if len(data) <= SCAN_ABOVE_BYTES:
+        # One event seldom has so many parts that only a scan could tell how deep it is; together they have.
+        with contextlib.suppress(msgspec.MsgspecError, ProtocolError):
+            return [
+                (request_id, number, decode(bytes(event), _EVENT_LIMITS))
+                for request_id, number, event in _ENTRIES_DECODER.decode(data)
+            ]
+    # Whatever is wrong, this says where in the whole of it.
+    return msgspec.convert(decode(data), list[tuple[int, int, object]])
 
 
 def encode_header(header: Header) -> bytes:

@@ -1,5 +1,6 @@
 import json
 import math
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sidecar_protocol.chat import ChatChunkEvent, ChatCompletionChunk, ChatDelta, ChunkChoice
-from sidecar_protocol.codec import decode, decode_header, encode_body, encode_header
+from sidecar_protocol.codec import decode, decode_events, decode_header, encode_body, encode_header
 from sidecar_protocol.engine import LogEvent
 from sidecar_protocol.envelope import Header, Kind
 from sidecar_protocol.errors import ERROR_CODES, ErrorBody, ProtocolError
@@ -259,3 +260,49 @@ class TestHeader:
         with pytest.raises(ProtocolError) as caught:
             decode_header(msgpack.packb({"k": "req", "x": "y" * 5000}))
         assert caught.value.code == "too_large"
+
+
+entries = st.lists(st.tuples(st.integers(0, MAX_ID), st.integers(0, MAX_ID), objects), max_size=6)
+
+
+def read_events(data: bytes) -> object:
+    """What `decode_events` must come to, errors with their places included."""
+    return msgspec.convert(decode(data), list[tuple[int, int, object]])
+
+
+def outcome(read: Callable[[bytes], object], data: bytes) -> object:
+    try:
+        return read(data)
+    except (ProtocolError, msgspec.ValidationError) as error:
+        return str(error)
+
+
+@settings(deadline=None)
+@given(entries)
+def test_events_are_read_as_any_body_is(events: list[tuple[int, int, object]]) -> None:
+    assert decode_events(encode_body(events)) == events
+
+
+@settings(deadline=None, max_examples=300)
+@given(entries, st.randoms(use_true_random=False))
+def test_mutated_events_are_refused_as_any_body_is(
+    events: list[tuple[int, int, object]], choose: random.Random
+) -> None:
+    frame = bytearray(encode_body(events))
+    for _ in range(choose.randint(1, 3)):
+        frame[choose.randrange(len(frame))] = choose.randrange(256)
+    assert outcome(decode_events, bytes(frame)) == outcome(read_events, bytes(frame))
+
+
+@pytest.mark.parametrize("levels", [LIMITS.depth - 2, LIMITS.depth - 1])
+@pytest.mark.parametrize("count", [1, 5])
+def test_an_event_may_be_as_deep_as_the_message_around_it_allows(levels: int, count: int) -> None:
+    deep = b"\x91" * levels + b"\xc0"
+    frame = bytes([0x90 + count]) + b"".join(b"\x93\x01" + bytes([number]) + deep for number in range(count))
+    assert outcome(decode_events, frame) == outcome(read_events, frame)
+    assert (error_of(decode_events, frame) is None) == (levels == LIMITS.depth - 2)
+
+
+def test_many_events_are_read_as_any_body_is() -> None:
+    events = [(number, 0, {"text": "x" * 50, "parts": [[], {}]}) for number in range(2_000)]
+    assert decode_events(encode_body(events)) == events

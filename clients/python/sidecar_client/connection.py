@@ -23,7 +23,7 @@ from sidecar_client.liveness import Liveness, PingWatch
 from sidecar_client.notices import EngineFrozen, EngineThawed, Notice
 from sidecar_client.request import Request
 from sidecar_client.version import __version__
-from sidecar_protocol.codec import decode, decode_header, encode_body, encode_header
+from sidecar_protocol.codec import decode, decode_events, decode_header, encode_body, encode_header
 from sidecar_protocol.envelope import Header, Kind
 from sidecar_protocol.errors import ErrorBody, ProtocolError
 from sidecar_protocol.handshake import Bye, ClientInfo, Hello, Welcome
@@ -161,7 +161,7 @@ class Connection:
         header = decode_header(frames[0])
         match header.k:
             case Kind.EVENTS:
-                self._take_events(_decode_body(frames[1]))
+                self._take_events(frames[1])
             case Kind.RESULT | Kind.ERROR:
                 self._take_terminal(header, frames[1])
             case Kind.REQUEST:
@@ -182,8 +182,8 @@ class Connection:
             case unknown:
                 logger.info("a message of unknown kind %r was ignored", unknown[:100])
 
-    def _take_events(self, body: object) -> None:
-        for request_id, sequence, event in msgspec.convert(body, list[tuple[int, int, object]]):
+    def _take_events(self, body: bytes) -> None:
+        for request_id, sequence, event in decode_events(body):
             request = self._requests.get(request_id)
             if request is None:
                 continue
