@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -16,6 +16,9 @@ from sidecar_protocol.methods import HOST_REQUESTS
 
 Handler = Callable[[Any], Awaitable[object]]
 """Takes a request's params, gives back its result; what it raises is the request's error."""
+
+_MESSAGE_CHARACTERS: Final = 1000
+"""Of an error that cannot be sent as it is."""
 
 
 class HostRequests:
@@ -89,7 +92,12 @@ class HostRequests:
             self._refuse(request_id, ErrorBody(code="internal", message=message))
 
     def _refuse(self, request_id: int, body: ErrorBody) -> None:
-        self._send(Header(k=Kind.ERROR, id=request_id, s=0), body)
+        header = Header(k=Kind.ERROR, id=request_id, s=0)
+        try:
+            self._send(header, body)
+        except ProtocolError:
+            message = body.message[:_MESSAGE_CHARACTERS].encode(errors="replace").decode()
+            self._send(header, ErrorBody(code=body.code, message=message))
 
 
 def _read_params(name: str, plain: object) -> object:

@@ -15,7 +15,7 @@ use crate::envelope::{Header, Kind};
 use crate::error::Error;
 use crate::from_engine::Notification;
 use crate::handshake::{Terms, open_message};
-use crate::host_requests::HostRequests;
+use crate::host_requests::{HostRequests, encode_refusal};
 use crate::liveness::{PingWatch, Tick};
 use crate::notice::{Listeners, Notice};
 use crate::outgoing::{send, send_encoded};
@@ -224,10 +224,13 @@ impl Actor {
             s: Some(0),
             ..Header::with_id(kind, id)
         };
-        match answer {
-            // So short a header is never too long.
-            Ok(result) => drop(send_encoded(&self.outbox, &header(Kind::Result), result)),
-            Err(error) => send(&self.outbox, &header(Kind::Error), &error),
+        let sent = match answer {
+            Ok(result) => send_encoded(&self.outbox, &header(Kind::Result), result),
+            Err(error) => encode_refusal(&error)
+                .and_then(|body| send_encoded(&self.outbox, &header(Kind::Error), body)),
+        };
+        if let Err(error) = sent {
+            tracing::error!(%error, id, "an answer could not be encoded");
         }
     }
 

@@ -17,6 +17,9 @@ use crate::codec;
 use crate::error::Error;
 use crate::types::{ErrorBody, Limits};
 
+/// Of an error that cannot be sent as it is.
+const MESSAGE_CHARACTERS: usize = 1000;
+
 /// Something the engine asks, by the type of its params.
 pub trait HostRequest: DeserializeOwned + Send + 'static {
     /// Its name.
@@ -125,6 +128,15 @@ fn body(code: &str, message: impl Into<String>) -> Box<ErrorBody> {
         message: message.into(),
         retryable: false,
         data: Map::new(),
+    })
+}
+
+/// An error as a message's body; one that cannot be sent as it is goes shortened and without its data.
+pub(crate) fn encode_refusal(error: &ErrorBody) -> Result<Vec<u8>, Error> {
+    let limits = Limits::default();
+    codec::encode(error, &limits).or_else(|_| {
+        let message: String = error.message.chars().take(MESSAGE_CHARACTERS).collect();
+        codec::encode(&body(error.code.as_str(), message), &limits)
     })
 }
 

@@ -30,6 +30,10 @@ async fn answer(params: Value) -> Result<Value, HandlerError> {
             params["do"].as_str().unwrap_or_default().parse::<i64>()?
         )),
         Some("panic") => panic!("at the disco"),
+        Some("shout") => {
+            let loud = "x".repeat(20_000_000);
+            Err(HandlerError::new("permission_denied", &loud).with_data("y", loud))
+        }
         _ => std::future::pending().await,
     }
 }
@@ -91,6 +95,14 @@ async fn results_and_errors_go_back() {
     );
     ask(&fake, 6, "host.of_tomorrow", json!({})).await;
     assert_eq!(answered(&mut fake, 6).await.1["code"], "unsupported");
+}
+
+#[tokio::test]
+async fn an_error_that_cannot_be_sent_whole_is_sent_without_its_data() {
+    let (mut fake, _engine) = pair().await;
+    ask(&fake, 1, "host.elicit", json!({"do": "shout"})).await;
+    let refusal = json!({"code": "permission_denied", "message": "x".repeat(1000)});
+    assert_eq!(answered(&mut fake, 1).await, ("err".into(), refusal));
 }
 
 #[tokio::test]

@@ -34,6 +34,12 @@ async def call_tool(request: HostCallTool) -> ToolOutput | dict[str, object]:
             return {"output": "as it is", "of_tomorrow": True}
         case "nonsense", _:
             return {"value": float("inf")}
+        case "surrogate", _:
+            raise OSError("no file caf\udce9")
+        case "long", _:
+            raise errors.PermissionDenied("x" * 20_000_000, data={"y": "y" * 20_000_000})
+        case "unsendable", _:
+            raise errors.PermissionDenied("not today", data={"why": float("nan")})
         case "wait", _:
             return await asyncio.Event().wait()
         case _:
@@ -68,6 +74,22 @@ async def test_the_handler_gets_the_protocols_type_and_its_result_goes_back(fake
     await ask(fake, "add", 5, a=1, b=2)
     header, body = await fake.next(Kind.RESULT)
     assert (header.id, body) == (5, {"output": "3"})
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("surrogate", "internal", "the handler raised OSError: no file caf?"),
+        ("long", "permission_denied", "x" * 1000),
+        ("unsendable", "permission_denied", "not today"),
+    ],
+)
+async def test_an_error_that_cannot_be_sent_whole_is_sent_without_its_data(
+    name: str, code: str, message: str, fake: FakeEngine, attach: Attach
+) -> None:
+    await attach(fake, handlers={"host.call_tool": call_tool})
+    await fake.send(Kind.REQUEST, {**CALL, "name": name}, id=1, m="host.call_tool")
+    assert await error_of(fake) == {"code": code, "message": message}
 
 
 async def test_a_handler_may_answer_with_plain_objects(fake: FakeEngine) -> None:
