@@ -60,6 +60,7 @@ class EngineThread:
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._seats: list[EngineSeat] = []
         self._mailbox = Mailbox(self._loop)
+        self._undelivered: list[tuple[Callable[[], None], bool]] = []
         self._stepping: tuple[EngineSeat, float] | None = None
         self._ending = False
         self._ended: asyncio.Future[None] | None = None
@@ -123,10 +124,12 @@ class EngineThread:
                 self._abandon_all()
                 return
         if self._ended is not None:
-            self._mailbox.put(partial(_resolve, self._ended))
+            self._send(partial(_resolve, self._ended))
+            self._deliver()
 
     def _take_commands(self) -> None:
         if not any(seat.engine.has_unfinished_requests() or seat.closed for seat in self._seats):
+            self._deliver()
             self._commands.get()()
         while True:
             try:
@@ -144,16 +147,16 @@ class EngineThread:
                 raise _unloaded(seat)
             seat.engine.add_request(request)
         except SidecarError as error:
-            self._send(seat, [Refusal(request_id, error)])
+            self._send_outputs(seat, [Refusal(request_id, error)])
         except Exception:
             logger.exception("a request could not be taken in")
             failure = InternalError("the engine could not take the request in: a bug of ours, see the log")
-            self._send(seat, [Refusal(request_id, failure)])
+            self._send_outputs(seat, [Refusal(request_id, failure)])
 
     def _step(self, seat: EngineSeat) -> None:
         self._stepping = (seat, time.monotonic())
         try:
-            outputs = seat.engine.step()
+            outputs = seat.engine.step(self._deliver)
         except Exception:
             name = seat.engine.model_info.name
             logger.exception("the engine of model %r died", name)
@@ -164,10 +167,20 @@ class EngineThread:
         finally:
             self._stepping = None
         if outputs:
-            self._send(seat, [*outputs])
+            self._send_outputs(seat, [*outputs])
 
-    def _send(self, seat: EngineSeat, outputs: list[GenerationOutput | Refusal]) -> None:
-        self._mailbox.put(partial(seat.deliver, outputs), urgent=not all(map(_can_wait, outputs)))
+    def _send_outputs(self, seat: EngineSeat, outputs: list[GenerationOutput | Refusal]) -> None:
+        self._send(partial(seat.deliver, outputs), urgent=not all(map(_can_wait, outputs)))
+
+    def _send(self, delivery: Callable[[], None], *, urgent: bool = True) -> None:
+        # Kept until the next step computes: the loop would read it while that step is being planned,
+        # and of the two only one can run Python.
+        self._undelivered.append((delivery, urgent))
+
+    def _deliver(self) -> None:
+        undelivered, self._undelivered = self._undelivered, []
+        for delivery, urgent in undelivered:
+            self._mailbox.put(delivery, urgent=urgent)
 
     def _abandon_all(self) -> None:
         """The loop was closed without closing us: nobody is left to compute for."""
@@ -176,12 +189,12 @@ class EngineThread:
 
     def _begin_closing(self, seat: EngineSeat, closed: asyncio.Future[None], *, drain: bool) -> None:
         if seat not in self._seats:
-            self._mailbox.put(partial(_resolve, closed))
+            self._send(partial(_resolve, closed))
         elif seat.closed is None:
             seat.closed = closed
         else:
             earlier = seat.closed
-            self._mailbox.put(lambda: earlier.add_done_callback(lambda _: _resolve(closed)))
+            self._send(lambda: earlier.add_done_callback(lambda _: _resolve(closed)))
         if not drain:
             seat.engine.cancel_all()
 
@@ -202,7 +215,7 @@ class EngineThread:
             logger.exception(
                 "the engine of model %r could not be closed cleanly", seat.engine.model_info.name
             )
-        self._mailbox.put(partial(_resolve, closed))
+        self._send(partial(_resolve, closed))
 
 
 def _unloaded(seat: EngineSeat) -> ModelNotLoaded:

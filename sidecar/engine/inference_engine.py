@@ -81,15 +81,21 @@ class InferenceEngine:
         self._steps = self._finished_requests = 0
         self._prompt_tokens = self._cached_tokens = self._generated_tokens = 0
 
-    def step(self) -> list[GenerationOutput]:
-        """Compute one batch; returns what it means for each request that it concerns."""
-        return self._take_undelivered() + self._step()
+    def step(self, before_computing: Callable[[], None] | None = None) -> list[GenerationOutput]:
+        """Compute one batch; returns what it means for each request that it concerns.
 
-    def _step(self) -> list[GenerationOutput]:
+        `before_computing` is called when the batch is planned: what other threads do
+        from then on meets no work of this one in Python.
+        """
+        return self._take_undelivered() + self._step(before_computing)
+
+    def _step(self, before_computing: Callable[[], None] | None = None) -> list[GenerationOutput]:
         self.phase = "schedule"
         self._end_cancelled()
         rows = self._plan(self._scheduler.schedule())
         self.phase = "execute"
+        if before_computing is not None:
+            before_computing()
         outcomes = run_rows(self._executor, rows)
         self.phase = "postprocess"
         self._end_cancelled()

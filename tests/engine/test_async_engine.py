@@ -50,6 +50,19 @@ async def test_a_stream_gives_each_step_and_then_the_whole() -> None:
     assert outputs[-1].text == "bcd"
 
 
+async def test_a_step_s_text_arrives_while_the_next_one_computes() -> None:
+    gate = Gate(free_steps=1)
+    async with (
+        running(before_execute=gate) as engine,
+        aclosing(engine.stream(request(max_tokens=3))) as outputs,
+    ):
+        async with asyncio.timeout(DEADLINE):
+            first = await anext(outputs)
+        assert [chunk.text for chunk in first.chunks] == ["b"]
+        await gate.wait_until_reached()
+        gate.opened.set()
+
+
 async def test_generate_and_generate_stream_are_the_same_awaited() -> None:
     async with running() as engine:
         whole = await engine.generate(b"x", GenerationParams(max_tokens=5))

@@ -44,6 +44,14 @@ def test_generate_stream_yields_every_piece_and_closing_it_frees_the_request() -
     engine.check_integrity()
 
 
+def test_a_step_says_when_it_is_planned_and_before_it_computes() -> None:
+    told: list[str] = []
+    engine = scripted_engine(alphabet, Controls(lambda batch: told.append(f"{len(batch.rows)} rows")))
+    engine.add_request(request(max_tokens=2))
+    engine.step(lambda: told.append("planned"))
+    assert told == ["planned", "1 rows"]
+
+
 def test_what_generate_computes_for_other_requests_is_told_by_the_next_step() -> None:
     engine = scripted_engine(alphabet)
     engine.add_request(request(request_id="other", max_tokens=2))
