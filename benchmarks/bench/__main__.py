@@ -63,7 +63,7 @@ async def _measure(results: BenchResults) -> None:
                 measure_footprint(folder, idle_seconds=1.0 if quick else 8.0, repeats=repeats),
             ),
             ("the protocol", _measure_protocol(folder, repeats)),
-            ("speed", measure_throughput(folder, rounds=1 if quick else 5)),
+            ("speed", measure_throughput(folder, rounds=1 if quick else 15)),
         ):
             results.other_load_percent.append(other_load_percent())
             started = time.perf_counter()
