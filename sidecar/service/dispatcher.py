@@ -128,9 +128,9 @@ def validate_params(method: Method, params: object) -> Params | HostParams:
     if dropped is not None:
         raise _unknown(dropped)
     # No params have bytes of their own; what takes any JSON would keep them.
-    binary = None if is_closed(method.params) else binary_value(plain, "params")
+    binary = None if is_closed(method.params) else binary_value(plain)
     if binary is not None:
-        raise _invalid_at(binary, "binary; it takes what JSON has")
+        raise _invalid_at(f"params{binary}", "binary; it takes what JSON has")
     return checked
 
 
